@@ -1,0 +1,1 @@
+"""What every room stands on: ids, clock, errors, settings, files, database, events. Imports nothing of ours."""
