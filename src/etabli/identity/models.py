@@ -1,0 +1,171 @@
+"""The vocabulary of identity: people, projects, roles, sessions, invitations, and what is said of them in tokens. No I/O.
+
+A person and their own project share one slug; a shared project has a slug of its own from the same namespace. Slugs are immutable and
+never reused: buckets, vault folders and policies stand on them. Display names are free and mean nothing to a policy.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a member may do in a project: a viewer reads, a member works, an owner also decides who is in."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    OWNER = "owner"
+
+    def covers(self, other: "Role") -> bool:
+        """Whether this role may do all that `other` may."""
+        return _RANK[self] >= _RANK[other]
+
+
+_RANK = {Role.VIEWER: 0, Role.MEMBER: 1, Role.OWNER: 2}
+
+
+class ProjectKind(StrEnum):
+    """Whose a project is: one person's, for good, or of the people who are in it."""
+
+    PERSONAL = "personal"
+    SHARED = "shared"
+
+
+class Audience(StrEnum):
+    """The parts of the lab that accept tokens: a token for one buys nothing at another."""
+
+    S3 = "s3"
+    VAULT = "vault"
+    K8S = "k8s"
+    API = "api"
+
+
+@dataclass(frozen=True)
+class User:
+    """A person."""
+
+    id: str
+    slug: str
+    name: str
+    email: str | None  # Lower case; as the person gave it, not verified.
+    is_admin: bool
+    language: str  # `en`, `fr`.
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where services, files and secrets live."""
+
+    id: str
+    slug: str
+    name: str
+    kind: ProjectKind
+    created_at: datetime
+    archived_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """A project as one person may use it."""
+
+    project: Project
+    role: Role
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person as a project's members see them."""
+
+    user: User
+    role: Role
+
+
+@dataclass(frozen=True)
+class Session:
+    """One browser's stay, from sign-in to its end. Its token is known to the browser alone."""
+
+    id: str
+    user_id: str
+    created_at: datetime
+    expires_at: datetime  # Moves with use, never past the absolute end.
+    last_seen_at: datetime  # Written at most once a minute.
+    user_agent: str
+    address: str
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who is behind a request, and by which session."""
+
+    user: User
+    session: Session
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session just opened, with the one copy of its token: for the cookie, then to be forgotten."""
+
+    token: str
+    session: Session
+    user: User
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """A link that lets people in: into the lab, and into one project where it names one."""
+
+    id: str
+    uses_left: int
+    expires_at: datetime | None
+    project: Project | None
+    role: Role | None
+    makes_admin: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An invitation just made, with the one copy of its token: for the link, then to be forgotten."""
+
+    token: str
+    invitation: Invitation
+
+
+@dataclass(frozen=True)
+class ServiceIdentity:
+    """A running service that proved itself: it acts as its project, never as who launched it."""
+
+    service_id: str
+    project: Project
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who a token of the audience `api` speaks for, as it says."""
+
+    subject: str  # The id of a user or of a project.
+    slug: str
+    groups: tuple[str, ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Client:
+    """An application that signs people in through us."""
+
+    id: str
+    name: str
+    redirect_uris: tuple[str, ...]  # Compared whole, character by character.
+    confidential: bool  # Whether it holds a secret; a public client is bound by PKCE alone.
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class RegisteredClient:
+    """A client just registered, with the one copy of its secret; None for a public one."""
+
+    client: Client
+    secret: str | None
