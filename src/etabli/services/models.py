@@ -106,6 +106,14 @@ class ServiceEvent:
 
 
 @dataclass(frozen=True)
+class Use:
+    """What a service used when it was last looked at."""
+
+    cores: float  # Mean over the seconds since the look before.
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
 class Launch:
     """What is asked for. `values` is only what differs from the chart's defaults, nested as in values.yaml."""
 

@@ -1,75 +1,354 @@
-"""The use cases of services."""
+"""The use cases of services: what a person, a program or the command line may ask.
 
+Each first finds whether this person may know of the service, in one place. Asking changes what is *desired* and answers at once; the
+reconciler makes it so.
+"""
+
+import unicodedata
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
 
 from etabli.engines import contract
-from etabli.services import models
+from etabli.kernel import clock as clocks
+from etabli.kernel import errors, events, ids
+from etabli.services import errors as own
+from etabli.services import manifests, models, ports, reconcile, store
+from etabli.services.settings import ServicesSettings
+
+log = structlog.get_logger()
+
+NAME_LENGTH = 100
+HEALTH_SECONDS = 2.0  # How old the engine's free resources may be when a form shows them.
+RELEASE_LENGTH = 53  # Helm's own bound on release names.
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What services stand on."""
+
+    store: store.Store
+    people: ports.People
+    charts: ports.Charts
+    environments: ports.Environments
+    belongings: ports.Belongings
+    door: ports.Door
+    engine: contract.Engine
+    events: events.Events
+    clock: clocks.Clock
+    settings: ServicesSettings
+    domain: str  # Under which every service has its host.
 
 
 class Services:
-    """SIGNATURES (being filled in): launch, list, open, stop, resume, rename, extend, delete, follow."""
+    """What people do with services."""
+
+    def __init__(self, rooms: Rooms, *, reconciler: reconcile.Reconciler) -> None:
+        self._rooms = rooms
+        self._reconciler = reconciler
+        self._health: tuple[float, contract.Health] | None = None
 
     async def launch(self, *, user_id: str, launch: models.Launch) -> models.Service:
-        """Validate, render, store; starting goes on in the background. Invalid names the fields; QuotaExceeded, NotFound, Unavailable."""
-        raise AssertionError
+        """Validate, render and store; starting goes on in the background.
+
+        Invalid names the fields; NotFound for a project or chart that this person has not; Forbidden for who may only look;
+        QuotaExceeded; Unavailable where a part is down. Nothing is left of a launch that was refused.
+        """
+        ground = await self._changeable(user_id=user_id, project_id=launch.project_id)
+        if launch.key is not None and (first := await self._rooms.store.by_key(_key(user_id, launch.key))):
+            return first
+        await self._check_count(ground)
+        service_id = ids.new_id()
+        rendered = await self._render(user_id=user_id, ground=ground, launch=launch, service_id=service_id)
+        draft = _draft(launch, rendered, ground=ground, user_id=user_id, service_id=service_id, rooms=self._rooms)
+        service = await self._store(
+            draft, rendered=rendered, ground=ground, key=launch.key and _key(user_id, launch.key)
+        )
+        if service.id == draft.id:
+            await self._tell(service, models.EventKind.LAUNCHED)
+            log.info("service launched", service=service.id, chart=service.chart, project=service.project_id)
+        self._reconciler.wake(service.id)
+        return service
 
     async def list(self, *, user_id: str, project_id: str) -> tuple[models.Service, ...]:
         """Services of a project, newest first; NotFound where the person is no member."""
-        raise AssertionError
+        ground = await self._visible(user_id=user_id, project_id=project_id)
+        return await self._rooms.store.of_project(ground.project_id)
 
     async def get(self, *, user_id: str, service_id: str) -> models.Service:
         """One service; ServiceNotFound alike for none and for another's."""
-        raise AssertionError
+        service = await self._rooms.store.get(service_id)
+        if service is None or await self._rooms.people.ground(user_id=user_id, project_id=service.project_id) is None:
+            raise own.ServiceNotFound(service_id)
+        return service
 
     async def events(self, *, user_id: str, service_id: str) -> tuple[models.ServiceEvent, ...]:
-        """What happened to it, newest first, at most 200."""
-        raise AssertionError
+        """What happened to it, newest first."""
+        await self.get(user_id=user_id, service_id=service_id)
+        return await self._rooms.store.events(service_id)
 
     async def address(self, *, user_id: str, session_id: str, service_id: str, to: str = "/") -> str:
-        """The URL that opens it, one-time code included; NotOpenable where it has none or is not ready."""
-        raise AssertionError
+        """The URL that opens it, one-time code included. NotOpenable where it has none or does not answer yet."""
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        revision = await self._rooms.store.revision(service.id, service.revision)
+        if not revision.hosts:
+            raise own.NotOpenable(f"`{service.name}` has no page to open", hint="reach it from another service")
+        return await self._enter(service, user_id=user_id, session_id=session_id, host=revision.hosts[0], to=to)
 
     async def address_of_host(self, *, user_id: str, session_id: str, host: str, to: str = "/") -> str:
         """The same for who came by the service's own address; ServiceNotFound alike for none and for another's."""
-        raise AssertionError
+        service_id = await self._rooms.door.service_of(host=host)
+        if service_id is None:
+            raise own.ServiceNotFound(host)
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        return await self._enter(service, user_id=user_id, session_id=session_id, host=host, to=to)
 
     async def stop(self, *, user_id: str, service_id: str) -> models.Service:
-        """Pause it: volumes and home stay, what was installed in its environment goes."""
-        raise AssertionError
+        """Pause it: volumes stay, what was installed in its environment goes."""
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        if service.desired is models.Desired.STOPPED:
+            return service
+        kept_until = self._rooms.clock.now() + timedelta(days=self._rooms.settings.kept_days)
+        return await self._desire(service, models.Desired.STOPPED, expires_at=kept_until, warned_at=None)
 
     async def resume(self, *, user_id: str, service_id: str) -> models.Service:
-        """Start it again from the same revision."""
-        raise AssertionError
+        """Start it again, from the same revision; one that failed is tried again."""
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        self._reconciler.forgive(service.id)
+        if service.desired is models.Desired.RUNNING and service.state is not models.State.FAILED:
+            return service
+        resumed = await self._desire(
+            service,
+            models.Desired.RUNNING,
+            expires_at=_end(self._rooms),
+            warned_at=None,
+            applied_revision=None,
+        )
+        await self._tell(resumed, models.EventKind.RESUMED)
+        return resumed
 
     async def rename(self, *, user_id: str, service_id: str, name: str) -> models.Service:
-        """Change what people read; 1 to 100 characters, no control characters."""
-        raise AssertionError
+        """Change what people read."""
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        renamed = await self._change(service, name=clean_name(name))
+        await self._tell(renamed, models.EventKind.RENAMED, detail=renamed.name)
+        return renamed
 
     async def extend(self, *, user_id: str, service_id: str, until: datetime | None = None) -> models.Service:
-        """Move its end: to `until`, or by the lab's default from now."""
-        raise AssertionError
+        """Move its end: to `until`, or by the lab's default from now. Invalid where `until` is past."""
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        if until is not None and until <= self._rooms.clock.now():
+            raise errors.Invalid("a service cannot end in the past", fields={"until": "must be a moment to come"})
+        extended = await self._change(service, expires_at=until or _end(self._rooms), warned_at=None)
+        detail = "" if extended.expires_at is None else extended.expires_at.isoformat()
+        await self._tell(extended, models.EventKind.EXTENDED, detail=detail)
+        return extended
 
     async def delete(self, *, user_id: str, service_id: str) -> None:
         """Delete it and all that the engine made; accepted at once, done in the background."""
-        raise AssertionError
+        service = await self._changeable_service(user_id=user_id, service_id=service_id)
+        await self._rooms.store.move(service.id, state=models.State.DELETING, message="", at=self._rooms.clock.now())
+        await self._desire(service, models.Desired.DELETED)
 
-    def logs(self, *, user_id: str, service_id: str, follow: bool = False) -> AsyncIterator[contract.LogLine]:
-        """What it wrote, oldest first."""
-        raise AssertionError
+    async def logs(self, *, user_id: str, service_id: str, follow: bool = False) -> AsyncIterator[contract.LogLine]:
+        """What it wrote, oldest first; none before it was first started."""
+        service = await self.get(user_id=user_id, service_id=service_id)
+        if service.handle is None:
+            return
+        async for line in self._rooms.engine.logs(service.handle, follow=follow):
+            yield line
 
-    async def status(self, *, user_id: str, service_id: str) -> contract.Status:
-        """The last status seen of its pods (never waits on the engine)."""
-        raise AssertionError
+    async def status(self, *, user_id: str, service_id: str) -> contract.Status | None:
+        """The last status seen of its pods, from memory: never waits on the engine. None where none was seen."""
+        await self.get(user_id=user_id, service_id=service_id)
+        return self._reconciler.last_status(service_id)
 
-    def usage(self, *, service_id: str) -> contract.Usage | None:
+    def use(self, *, service_id: str) -> models.Use | None:
         """Cores and memory last seen, from memory; None where not known."""
-        raise AssertionError
+        return self._reconciler.last_use(service_id)
 
     async def free(self) -> contract.Health:
-        """What the engine holds and may still grant, for forms; a value at most some seconds old."""
-        raise AssertionError
+        """What the engine holds and may still grant, for forms; at most some seconds old."""
+        now = self._rooms.clock.monotonic()
+        if self._health is None or now - self._health[0] > HEALTH_SECONDS:
+            self._health = (now, await self._rooms.engine.check())
+        return self._health[1]
 
     async def context(self, *, user_id: str, project_id: str) -> Mapping[str, object]:
         """The chart context that a form for this person and project is computed with."""
-        raise AssertionError
+        ground = await self._changeable(user_id=user_id, project_id=project_id)
+        return await self._rooms.charts.context(user_id=user_id, ground=ground, service_id=ids.new_id())
+
+    async def _visible(self, *, user_id: str, project_id: str) -> ports.Ground:
+        ground = await self._rooms.people.ground(user_id=user_id, project_id=project_id)
+        if ground is None:
+            raise errors.NotFound(f"there is no project `{project_id[:40]}`", hint="see the list of your projects")
+        return ground
+
+    async def _changeable(self, *, user_id: str, project_id: str) -> ports.Ground:
+        ground = await self._visible(user_id=user_id, project_id=project_id)
+        if not ground.may_change:
+            raise errors.Forbidden(
+                "you may look at this project, not change it", hint="ask one of its owners to make you a member"
+            )
+        return ground
+
+    async def _changeable_service(self, *, user_id: str, service_id: str) -> models.Service:
+        service = await self.get(user_id=user_id, service_id=service_id)
+        await self._changeable(user_id=user_id, project_id=service.project_id)
+        if service.desired is models.Desired.DELETED:
+            raise own.ServiceNotFound(service_id)
+        return service
+
+    async def _check_count(self, ground: ports.Ground) -> None:
+        count = await self._rooms.store.count(ground.project_id)
+        if count >= self._rooms.settings.per_project:
+            raise errors.QuotaExceeded(
+                f"this project has {count} services already", hint="delete one that is not used any more"
+            )
+
+    async def _render(
+        self, *, user_id: str, ground: ports.Ground, launch: models.Launch, service_id: str
+    ) -> ports.Rendered:
+        context = await self._rooms.charts.context(user_id=user_id, ground=ground, service_id=service_id)
+        rendered = await self._rooms.charts.render(
+            catalog=launch.catalog,
+            chart=launch.chart,
+            version=launch.version,
+            values=launch.values,
+            context=context,
+            release=f"{launch.chart[: RELEASE_LENGTH - ids.ID_LENGTH - 1]}-{service_id}",
+            namespace=ground.namespace,
+        )
+        for image in manifests.images(rendered.manifests):
+            self._rooms.environments.digest(image)  # An unknown image is refused before anything is stored.
+        return rendered
+
+    async def _store(
+        self, draft: models.Service, *, rendered: ports.Rendered, ground: ports.Ground, key: str | None
+    ) -> models.Service:
+        """Keep the service, its secrets and its identity; undone where any of it fails or the key was used."""
+        belongings = self._rooms.belongings
+        variables = await belongings.prepare(ground=ground)
+        vault = await belongings.vault_token(ground=ground)
+        stored = False
+        try:
+            token = await self._rooms.people.issue_token(service_id=draft.id, project_id=ground.project_id)
+            identified = manifests.identify(
+                rendered.manifests,
+                service_id=draft.id,
+                token=token,
+                variables=variables,
+                secret_variables={"VAULT_TOKEN": vault.token},
+            )
+            sealed, data = manifests.seal(identified)
+            await belongings.keep(key=reconcile.secret_key(draft.id, draft.revision), data=data)
+            revision = models.Revision(
+                service_id=draft.id,
+                number=draft.revision,
+                manifests=sealed,
+                images=manifests.images(rendered.manifests),
+                hosts=manifests.hosts(rendered.manifests, service_id=draft.id, domain=self._rooms.domain),
+                notes=rendered.notes,
+            )
+            stored = await self._rooms.store.add(draft, revision=revision, accessor=vault.accessor, key=key)
+        finally:
+            if not stored:
+                await self._undo(draft, accessor=vault.accessor)
+        if stored:
+            return draft
+        first = await self._rooms.store.by_key(key or "")
+        if first is None:
+            raise own.ServiceNotFound(draft.id)
+        return first
+
+    async def _undo(self, draft: models.Service, *, accessor: str) -> None:
+        await self._rooms.people.end_token(service_id=draft.id)
+        await self._rooms.belongings.revoke(accessor=accessor)
+        await self._rooms.belongings.forget(key=reconcile.secret_key(draft.id, draft.revision))
+
+    async def _enter(self, service: models.Service, *, user_id: str, session_id: str, host: str, to: str) -> str:
+        if service.state is not models.State.READY:
+            raise own.NotOpenable(f"`{service.name}` does not answer yet", hint="follow its start on its page")
+        return await self._rooms.door.enter(user_id=user_id, session_id=session_id, host=host, to=to)
+
+    async def _desire(self, service: models.Service, desired: models.Desired, **also: object) -> models.Service:
+        changed = await self._change(service, desired=desired.value, **also)
+        self._reconciler.wake(service.id)
+        return changed
+
+    async def _change(self, service: models.Service, **values: object) -> models.Service:
+        changed = await self._rooms.store.change(service.id, **values)
+        if changed is None:
+            raise own.ServiceNotFound(service.id)
+        self._publish(changed)
+        return changed
+
+    async def _tell(self, service: models.Service, kind: models.EventKind, *, detail: str = "") -> None:
+        await self._rooms.store.tell(
+            models.ServiceEvent(service_id=service.id, at=self._rooms.clock.now(), kind=kind, detail=detail)
+        )
+        self._publish(service, detail=kind.value)
+
+    def _publish(self, service: models.Service, *, detail: str = "") -> None:
+        self._rooms.events.publish(
+            events.Event(topic="service", subject=service.id, project=service.project_id, detail=detail)
+        )
+
+
+def clean_name(text: str) -> str:
+    """A name as it may be stored: 1 to 100 characters, none of control, spaces at its ends gone. Invalid otherwise."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name or len(name) > NAME_LENGTH or any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name):
+        raise errors.Invalid(
+            "this name cannot be used",
+            hint=f"use 1 to {NAME_LENGTH} characters",
+            fields={"name": f"1 to {NAME_LENGTH} characters, on one line"},
+        )
+    return name
+
+
+def _key(user_id: str, key: str) -> str:
+    """Launch keys are each person's own: nobody finds another's service by guessing one."""
+    return f"{user_id}:{key[:64]}"
+
+
+def _end(rooms: Rooms) -> datetime | None:
+    days = rooms.settings.lifetime_days
+    return rooms.clock.now() + timedelta(days=days) if days else None
+
+
+def _draft(
+    launch: models.Launch,
+    rendered: ports.Rendered,
+    *,
+    ground: ports.Ground,
+    user_id: str,
+    service_id: str,
+    rooms: Rooms,
+) -> models.Service:
+    now = rooms.clock.now()
+    hosts = manifests.hosts(rendered.manifests, service_id=service_id, domain=rooms.domain)
+    return models.Service(
+        id=service_id,
+        project_id=ground.project_id,
+        owner_id=user_id,
+        name=clean_name(launch.name or launch.chart),
+        catalog=launch.catalog,
+        chart=launch.chart,
+        chart_version=rendered.chart_version,
+        desired=models.Desired.RUNNING,
+        state=models.State.WAITING,
+        message="",
+        revision=1,
+        created_at=now,
+        state_since=now,
+        expires_at=_end(rooms),
+        requests=manifests.resources(rendered.manifests, "requests"),
+        limits=manifests.resources(rendered.manifests, "limits"),
+        openable=bool(hosts),
+        values=rendered.values,
+        notes=rendered.notes,
+    )
