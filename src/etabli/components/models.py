@@ -1,4 +1,4 @@
-"""The vocabulary of supervised components: what to run, what it needs, how one knows that it answers, and in which state it is. No I/O.
+"""The vocabulary of supervised components: what to run, what it needs, how one knows that it answers, and where it stands. No I/O.
 
 A `Component` is data alone, so that a whole `Plan` is one file that the supervisor, a light process, reads without any of the rooms
 that wrote it.

@@ -1,0 +1,66 @@
+"""Runs a command that sees a folder of ours as /tmp: `python -m etabli.components.private_tmp FOLDER KEEP… -- COMMAND…`.
+
+SeaweedFS talks to itself over sockets with fixed names, /tmp/seaweedfs-<part>-grpc-<port>.sock, whatever TMPDIR says. Two labs of one
+machine would answer for each other, and another account could put a socket of its own there first. Here each has its own /tmp.
+
+Promises: the command replaces this process (same pid, so signals and records reach it), has no capability, and sees the rest of the
+machine as before; each KEEP folder that lies under /tmp stays where it was. It needs user namespaces (user_namespaces(7)), no root.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# <sched.h> and <sys/mount.h>: Python names unshare's flags from 3.12 on, mount's never.
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+
+TMP = Path("/tmp")
+
+
+def command(folder: Path, keep: Sequence[Path], argv: Sequence[str]) -> tuple[str, ...]:
+    """The command line that runs `argv` so."""
+    return (sys.executable, "-m", __name__, str(folder), *map(str, keep), "--", *argv)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Never returns: the command takes over. OSError where the machine refuses a namespace or a mount."""
+    split = arguments.index("--")
+    folder, keep, argv = Path(arguments[0]), [Path(path) for path in arguments[1:split]], arguments[split + 1 :]
+    os.umask(0o077)  # Its sockets and files are for their owner alone.
+    _enter_namespace()
+    _mount("none", "/", MS_REC | MS_PRIVATE)
+    for path in keep:
+        if path.is_relative_to(TMP):
+            place = folder / path.relative_to(TMP)
+            place.mkdir(parents=True, exist_ok=True)
+            _mount(str(path), str(place), MS_BIND | MS_REC)
+    _mount(str(folder), str(TMP), MS_BIND | MS_REC)
+    os.execv(argv[0], argv)
+
+
+def _enter_namespace() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+    # Groups must be given up before an ordinary user may map its own (user_namespaces(7)).
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def _mount(source: str, target: str, flags: int) -> None:
+    _call("mount", source.encode(), target.encode(), None, ctypes.c_ulong(flags), None)
+
+
+def _call(name: str, *arguments: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
