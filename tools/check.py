@@ -65,8 +65,9 @@ def _source_problems(path: Path) -> Iterator[str]:
         for library in _imported(tree) & SHELL_LIBRARIES:
             yield f"{where}: `{library}` is for api.py, pages.py and commands.py"
     for node in tree.body:
-        public = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_"
-        if public and ast.get_docstring(node) is None:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if ast.get_docstring(node) is None:
             yield f"{where}:{node.lineno}: `{node.name}` is public and says nothing of itself"
 
 

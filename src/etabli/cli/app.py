@@ -1,0 +1,62 @@
+"""The commands' tree, and how an error reads: message and hint on standard error, the type's own exit status."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import typer
+
+from etabli.cli import client, lab, output, ports, services
+from etabli.kernel import errors
+
+EXIT_STATUS: Mapping[type[errors.EtabliError], int] = {
+    errors.Invalid: 2,
+    errors.NotFound: 3,
+    errors.Forbidden: 4,
+    errors.Conflict: 5,
+    errors.QuotaExceeded: 6,
+    errors.Unavailable: 75,  # EX_TEMPFAIL of sysexits.h: try again later.
+    errors.Refused: 1,
+    errors.EtabliError: 1,
+}
+
+
+def create(local: ports.Lab) -> typer.Typer:
+    """Every command, over one lab of this machine."""
+    app = typer.Typer(
+        name="etabli",
+        help="A self-service data lab for statisticians and data scientists.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+
+    @app.callback()
+    def _start(
+        context: typer.Context,
+        acting_as: str = typer.Option(
+            None, "--as", metavar="WHO", envvar="ETABLI_AS", help="Act as this person; else the first administrator."
+        ),
+    ) -> None:
+        context.obj = client.Client(local.socket, acting_as=acting_as)
+
+    lab.add_to(app, local)
+    services.add_to(app)
+    return app
+
+
+def run(app: typer.Typer) -> int:
+    """Run the command that was typed; its exit status."""
+    try:
+        app(standalone_mode=False)
+    except errors.EtabliError as error:
+        output.complain(error)
+        return next(EXIT_STATUS[kind] for kind in type(error).__mro__ if kind in EXIT_STATUS)
+    except (typer.Exit, SystemExit) as end:
+        return end.exit_code if isinstance(end, typer.Exit) else int(end.code or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `etabli ls | head` is no error.
+        return 0
+    return 0

@@ -1,0 +1,96 @@
+"""The API, as the command line calls it: over the portal's socket, which only the lab's operator can open.
+
+The operator acts as one of the lab's people: the one named by `--as`, else `ETABLI_AS`, else the lab's first administrator.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from etabli.kernel import errors
+
+FIRST_ADMINISTRATOR = "@admin"
+TIMEOUT = httpx.Timeout(30.0, read=None)  # Logs are followed for as long as they come.
+
+_BY_STATUS: Mapping[int, type[errors.EtabliError]] = {
+    400: errors.Invalid,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    422: errors.Invalid,
+    503: errors.Unavailable,
+}
+
+
+class Client:
+    """Calls of `/api/v1` that answer JSON, or raise what the API refused with."""
+
+    def __init__(self, socket: Path, *, acting_as: str | None) -> None:
+        self._socket = socket
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)),
+            base_url="http://portal/api/v1",
+            headers={"X-Etabli-Operator": acting_as or FIRST_ADMINISTRATOR, "Accept": "application/json"},
+            timeout=TIMEOUT,
+        )
+
+    def get(self, path: str, **parameters: str) -> object:
+        """What is at `path`."""
+        return self._call("GET", path, parameters=parameters)
+
+    def post(self, path: str, body: Mapping[str, object] | None = None) -> object:
+        """Ask for something."""
+        return self._call("POST", path, body=body or {})
+
+    def delete(self, path: str) -> None:
+        """End something."""
+        self._call("DELETE", path)
+
+    @contextmanager
+    def stream(self, path: str, **parameters: str) -> Iterator[Iterator[str]]:
+        """Lines as they come."""
+        with self._reaching(), self._http.stream("GET", path, params=parameters) as response:
+            if response.is_error:
+                response.read()
+                raise _error(response)
+            yield response.iter_lines()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> object:
+        with self._reaching():
+            response = self._http.request(method, path, params=parameters, json=body)
+        if response.is_error:
+            raise _error(response)
+        return response.json() if response.content else None
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise errors.Unavailable(
+                "the lab does not answer on this machine", hint="start it with `etabli up`, or see `etabli status`"
+            ) from error
+
+
+def _error(response: httpx.Response) -> errors.EtabliError:
+    """RFC 9457 problem+json as the error that it was."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    kind = _BY_STATUS.get(response.status_code, errors.Refused if response.status_code < 500 else errors.Unavailable)
+    message = str(problem.get("detail") or problem.get("title") or f"the lab answered {response.status_code}")
+    hint = problem.get("hint")
+    fields = problem.get("fields")
+    if kind is errors.Invalid and isinstance(fields, dict):
+        return errors.Invalid(message, hint=hint, fields=fields)
+    return kind(message, hint=hint)

@@ -1,0 +1,73 @@
+"""What the command line needs of the lab on this machine; `assembly` keeps it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """What `etabli up` was told."""
+
+    domain: str | None = None
+    port: int | None = None
+    listen: str | None = None
+    certificates: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    detach: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: cells, the first of which names it, and whether it is well."""
+
+    cells: tuple[str, ...]
+    well: bool = True
+    hint: str = ""  # What to do where it is not.
+
+
+class Lab(Protocol):
+    """One lab of this machine, from the outside. Errors are kernel.errors."""
+
+    @property
+    def socket(self) -> Path:
+        """Where the portal answers its operator."""
+        ...
+
+    def up(self, options: StartOptions) -> None:
+        """Start it and stay (or return once it answers, when detached)."""
+        ...
+
+    def down(self) -> None:
+        """Stop services' sandboxes, components and supervisor, in order."""
+        ...
+
+    def status(self) -> Sequence[Row]:
+        """Component, state, since when."""
+        ...
+
+    def doctor(self) -> Sequence[Row]:
+        """What holds on this machine, per resource, with the command that mends it."""
+        ...
+
+    def unit(self) -> str:
+        """The systemd unit that starts it at boot."""
+        ...
+
+    def environments(self) -> Sequence[Row]:
+        """Name, digest, size, state."""
+        ...
+
+    def build(self, name: str) -> None:
+        """Build an environment here and now, its progress on standard error."""
+        ...
+
+    def prune(self) -> Sequence[str]:
+        """Remove trees that no environment and no service uses; what was removed."""
+        ...
+
+    def invitation(self) -> str | None:
+        """The one-time link that makes the administrator, while there is nobody; None after."""
+        ...
