@@ -1,5 +1,6 @@
 """Kubernetes quantities: `500m` cores, `2Gi` bytes (k8s.io/apimachinery/pkg/api/resource/quantity.go)."""
 
+import math
 import re
 
 from etabli.kernel import errors
@@ -34,8 +35,8 @@ def parse(quantity: object) -> float:
         raise errors.Invalid(f"`{text[:40]}` is not a quantity", hint="write it as `500m`, `2`, `512Mi` or `2Gi`")
     number, suffix = found.group(1), found.group(2) or ""
     value = float(number + suffix) if suffix[:1] in "eE" and len(suffix) > 1 else float(number) * _FACTORS[suffix]
-    if value < 0:
-        raise errors.Invalid(f"`{text}` is negative", hint="give a quantity of zero or more")
+    if not 0 <= value < math.inf:
+        raise errors.Invalid(f"`{text}` is out of bounds", hint="give a quantity of zero or more")
     return value
 
 

@@ -1,0 +1,57 @@
+"""The database."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from etabli.kernel import database
+
+
+class _Moment(database.Table):
+    __tablename__ = "test_moments"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+async def test_moments_come_back_aware_and_in_utc(tmp_path: Path) -> None:
+    db = database.Database(database.sqlite_url(tmp_path / "x.db"))
+    await db.create_tables()
+    paris = datetime(2026, 7, 14, 12, tzinfo=timezone(timedelta(hours=2)))
+    async with db.session() as session:
+        session.add(_Moment(id=1, at=paris))
+    async with db.session() as session:
+        moment = await session.get_one(_Moment, 1)
+    assert moment.at == paris
+    assert moment.at.tzinfo is UTC
+    await db.close()
+
+
+async def test_a_unit_of_work_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    db = database.Database(database.sqlite_url(tmp_path / "x.db"))
+    await db.create_tables()
+    with pytest.raises(RuntimeError, match="half-way"):
+        await _fail_half_way(db)
+    async with db.session() as session:
+        assert (await session.scalars(select(_Moment))).all() == []
+    await db.close()
+
+
+async def test_what_is_acknowledged_is_on_the_disk(tmp_path: Path) -> None:
+    db = database.Database(database.sqlite_url(tmp_path / "x.db"))
+    async with db.session() as session:
+        modes = [
+            await session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert modes == ["wal", 2, 1]
+    await db.close()
+
+
+async def _fail_half_way(db: database.Database) -> None:
+    async with db.session() as session:
+        session.add(_Moment(id=1, at=datetime.now(UTC)))
+        await session.flush()
+        raise RuntimeError("half-way")
