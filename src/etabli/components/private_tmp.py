@@ -7,17 +7,14 @@ Promises: the command replaces this process (same pid, so signals and records re
 machine as before; each KEEP folder that lies under /tmp stays where it was. It needs user namespaces (user_namespaces(7)), no root.
 """
 
-import ctypes
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# <sched.h> and <sys/mount.h>: Python names unshare's flags from 3.12 on, mount's never.
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUSER = 0x10000000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+from etabli.sandbox import syscalls
 
+MS_PRIVATE = 0x40000  # <sys/mount.h>: what we mount is seen by nobody else.
 TMP = Path("/tmp")
 
 
@@ -32,34 +29,24 @@ def main(arguments: Sequence[str]) -> None:
     folder, keep, argv = Path(arguments[0]), [Path(path) for path in arguments[1:split]], arguments[split + 1 :]
     os.umask(0o077)  # Its sockets and files are for their owner alone.
     _enter_namespace()
-    _mount("none", "/", MS_REC | MS_PRIVATE)
     for path in keep:
         if path.is_relative_to(TMP):
             place = folder / path.relative_to(TMP)
             place.mkdir(parents=True, exist_ok=True)
-            _mount(str(path), str(place), MS_BIND | MS_REC)
-    _mount(str(folder), str(TMP), MS_BIND | MS_REC)
+            syscalls.mount(str(path), str(place), flags=syscalls.MS_BIND | syscalls.MS_REC)
+    syscalls.mount(str(folder), str(TMP), flags=syscalls.MS_BIND | syscalls.MS_REC)
+    syscalls.drop_capabilities()
     os.execv(argv[0], argv)
 
 
 def _enter_namespace() -> None:
     uid, gid = os.geteuid(), os.getegid()
-    _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     # Groups must be given up before an ordinary user may map its own (user_namespaces(7)).
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-
-
-def _mount(source: str, target: str, flags: int) -> None:
-    _call("mount", source.encode(), target.encode(), None, ctypes.c_ulong(flags), None)
-
-
-def _call(name: str, *arguments: object) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | MS_PRIVATE)
 
 
 if __name__ == "__main__":

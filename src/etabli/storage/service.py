@@ -1,0 +1,133 @@
+"""The use cases of storage: a bucket at first use, keys for whoever a token names, and the variables that make tools find both.
+
+Promises: one request to the store at a time for one subject's keys, however many ask; keys handed out have `renew_before_seconds` to
+live at least; repeating any call is safe, after a kill at any step too.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib import resources
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+import structlog
+
+from etabli.components import seaweedfs
+from etabli.identity.models import Audience, Project, ProjectKind
+from etabli.kernel.clock import Clock
+from etabli.kernel.settings import LabSettings
+from etabli.storage import models, policies
+from etabli.storage.client import Client
+from etabli.storage.ports import Issuer
+from etabli.storage.settings import StorageSettings
+
+log = structlog.get_logger()
+
+ID_TOKEN_LIFETIME = timedelta(minutes=1)  # It is spent at once.
+KEPT = 4096  # Subjects whose keys are kept; the least recently asked for go first.
+CREDENTIALS_URL = "http://169.254.170.2/credentials"  # Where SDKs accept plain HTTP; the project's agent relays it.
+TOKEN_FILE = "/run/etabli/token"
+SAMPLE = "flights.parquet"
+SAMPLE_KEY = f"start-here/{SAMPLE}"
+
+
+class Storage:
+    """S3, for people and for services."""
+
+    def __init__(
+        self, *, client: Client, issuer: Issuer, lab: LabSettings, settings: StorageSettings, clock: Clock
+    ) -> None:
+        self._client, self._issuer, self._lab, self._settings, self._clock = client, issuer, lab, settings, clock
+        self._kept: OrderedDict[str, models.Credentials] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._ready: set[str] = set()  # Projects whose bucket this process has seen complete.
+
+    async def ensure_bucket(self, *, project: Project) -> str:
+        """The name of the project's bucket, which is there, keeps versions unless its owner chose otherwise, and is open to the
+        members of a shared project."""
+        bucket = project.slug
+        if project.id in self._ready:
+            return bucket
+        await self._client.create_bucket(bucket)
+        if await self._client.versioning(bucket) is None:
+            await self._client.enable_versioning(bucket)
+        if project.kind is ProjectKind.SHARED:
+            await self._open_to_members(bucket)
+        self._ready.add(project.id)
+        log.info("bucket ready", project=project.id)
+        return bucket
+
+    async def credentials(self, *, subject: str, session: str = "lab") -> models.Credentials:
+        """Keys that have a while to live, for the user or project of that id. `session` names who asks, in the store's records."""
+        async with self._turn(subject):
+            kept = self._kept.get(subject)
+            if kept is None or self._is_old(kept):
+                token = await self._issuer.issue(subject=subject, audience=Audience.S3, lifetime=ID_TOKEN_LIFETIME)
+                kept = await self._client.assume_role(token=token, role=seaweedfs.ROLE_ARN, session=session)
+                self._kept[subject] = kept
+            self._kept.move_to_end(subject)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return kept
+
+    def forget(self, *, subject: str) -> None:
+        """Ask anew next time: for a subject whose groups changed."""
+        self._kept.pop(subject, None)
+
+    def variables(self, *, project: Project) -> Mapping[str, str]:
+        """What makes tools inside a service of `project` find S3 with nothing in the code. No secret is among them.
+
+        rclone 1.60 reads the service's token from `AWS_CONTAINER_AUTHORIZATION_TOKEN` alone, not from the file: the Secret that
+        holds the file gives it too.
+        """
+        origin, region = self._lab.s3_origin, self._settings.region
+        plain = {} if self._lab.https else {"AWS_ALLOW_HTTP": "true"}
+        return plain | {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL_S3": origin,
+            "AWS_ENDPOINT_URL_STS": origin,
+            "AWS_S3_ENDPOINT": urlsplit(origin).netloc,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URL,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": TOKEN_FILE,
+            "ETABLI_BUCKET": project.slug,
+            "RCLONE_CONFIG_S3_TYPE": "s3",
+            "RCLONE_S3_PROVIDER": "Other",
+            "RCLONE_S3_ENV_AUTH": "true",
+            "RCLONE_S3_ENDPOINT": origin,
+            "RCLONE_S3_REGION": region,
+            "RCLONE_S3_NO_CHECK_BUCKET": "true",
+        }
+
+    async def offer_sample(self, *, project: Project) -> str | None:
+        """Put real data to begin with in the project's bucket, unless it is there; its key, or None where samples are off.
+
+        To be called once in a project's life: somebody who deleted it does not want it back.
+        """
+        if not self._settings.sample:
+            return None
+        bucket = await self.ensure_bucket(project=project)
+        if not await self._client.exists(bucket, SAMPLE_KEY):
+            content = await asyncio.to_thread(_sample)
+            await self._client.put(bucket, SAMPLE_KEY, content, content_type="application/vnd.apache.parquet")
+        return SAMPLE_KEY
+
+    async def _open_to_members(self, bucket: str) -> None:
+        held = await self._client.bucket_policy(bucket)
+        wanted = policies.with_members(json.loads(held) if held else None, bucket)
+        if held is None or json.loads(held) != wanted:
+            await self._client.put_bucket_policy(bucket, json.dumps(wanted))
+
+    def _is_old(self, credentials: models.Credentials) -> bool:
+        return credentials.expires_at - self._clock.now() < timedelta(seconds=self._settings.renew_before_seconds)
+
+    def _turn(self, subject: str) -> asyncio.Lock:
+        return self._turns.setdefault(subject, asyncio.Lock())
+
+
+def _sample() -> bytes:
+    return resources.files("etabli.storage").joinpath("data", SAMPLE).read_bytes()
