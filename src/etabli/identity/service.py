@@ -1,0 +1,68 @@
+"""Identity as `main` builds it: the use cases, by noun, over one database, one clock and one folder of keys."""
+
+from dataclasses import dataclass
+
+from etabli.identity.clients import Clients
+from etabli.identity.invitations import Invitations
+from etabli.identity.issuer import Issuer
+from etabli.identity.keys import KeyRing
+from etabli.identity.limits import Limits
+from etabli.identity.passwords import Passwords
+from etabli.identity.people import People
+from etabli.identity.projects import Projects
+from etabli.identity.provider import Provider
+from etabli.identity.service_tokens import ServiceTokens
+from etabli.identity.sessions import Sessions
+from etabli.identity.settings import IdentitySettings
+from etabli.kernel.clock import Clock
+from etabli.kernel.database import Database
+from etabli.kernel.settings import Layout
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything about who people are. `open` once, before anything else; `sweep` every minute."""
+
+    people: People
+    sessions: Sessions
+    invitations: Invitations
+    projects: Projects
+    service_tokens: ServiceTokens
+    keys: KeyRing
+    issuer: Issuer
+    clients: Clients
+    provider: Provider
+    limits: Limits
+
+    async def open(self) -> None:
+        """Read the signing keys, or make the first; publish the public halves."""
+        await self.keys.open()
+
+    async def sweep(self) -> None:
+        """Write down what expired, forget what is no longer needed, rotate keys. Repeating it is safe."""
+        await self.sessions.sweep()
+        await self.invitations.sweep()
+        await self.provider.sweep()
+        await self.limits.forget()
+        await self.keys.tend()
+
+
+def build(*, database: Database, clock: Clock, layout: Layout, origin: str, settings: IdentitySettings) -> Identity:
+    """Identity over these parts. `origin` is the portal's: `iss` in every token. Does nothing yet: `open` comes next."""
+    passwords = Passwords(settings)
+    limits = Limits(database=database, clock=clock, settings=settings)
+    ring = KeyRing(folder=layout.keys, clock=clock, period=settings.key_period)
+    issuer = Issuer(database=database, clock=clock, ring=ring, origin=origin)
+    clients = Clients(database=database, clock=clock)
+    return Identity(
+        people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
+        sessions=Sessions(database=database, clock=clock, settings=settings, passwords=passwords, limiter=limits),
+        invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
+        projects=Projects(database=database, clock=clock),
+        service_tokens=ServiceTokens(database=database, clock=clock),
+        keys=ring,
+        issuer=issuer,
+        clients=clients,
+        provider=Provider(database=database, clock=clock, tokens=issuer, registry=clients, ring=ring),
+        limits=limits,
+    )

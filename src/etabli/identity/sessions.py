@@ -1,0 +1,165 @@
+"""Sessions: from sign-in by password to their end.
+
+A token is 32 random bytes that only the browser keeps. A session ends when it is not used for the idle time, at its absolute end at
+the latest, or when somebody ends it. Its end is written down, once seen, and nothing opens it again: not even a clock that goes back.
+Sessions that were made while the clock was ahead are counted from now, so that they never last longer than the settings say.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import or_, select, update
+
+from etabli.identity import errors, limits, models, opaque, queries
+from etabli.identity.passwords import LONGEST, Passwords
+from etabli.identity.settings import IdentitySettings
+from etabli.identity.store import SessionRow, UserRow
+from etabli.kernel import errors as kernel_errors
+from etabli.kernel import ids
+from etabli.kernel.clock import Clock
+from etabli.kernel.database import Database
+
+log = structlog.get_logger()
+
+SEEN_EVERY = timedelta(minutes=1)  # How often a session that is used is written.
+TOLERANCE = timedelta(minutes=5)  # How far ahead a moment may lie before it is a clock that went back.
+
+
+class Sessions:
+    """Signs people in and out."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        settings: IdentitySettings,
+        passwords: Passwords,
+        limiter: limits.Limits,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._passwords = passwords
+        self._limits = limiter
+
+    async def sign_in(self, *, login: str, password: str, address: str, user_agent: str = "") -> models.Opened:
+        """Open a session for who knows the password of `login` (a slug or an e-mail).
+
+        WrongCredentials, the same for a wrong password and for nobody by that name; TooManyAttempts past the limits; Forbidden for
+        a suspended account, told only to who knows its password.
+        """
+        login, place = login[:LONGEST].strip().lower(), limits.normal_address(address)
+        user, stored, is_known = await self._look_up(login, place)
+        buckets = self._limits.buckets(account=user.id if user else login, address=place, is_known=is_known)
+        await self._limits.take(buckets)
+        if not await self._passwords.verify(stored, password) or user is None or stored is None:
+            log.info("sign-in refused", address=place)
+            raise errors.WrongCredentials(
+                "the name or the password is wrong", hint="check both; names are in lower case"
+            )
+        await self._limits.give_back(buckets)
+        if self._passwords.is_outdated(stored):
+            await self._rehash(user.id, stored, password)
+        return await self.open(user_id=user.id, address=address, user_agent=user_agent)
+
+    async def open(self, *, user_id: str, address: str, user_agent: str = "") -> models.Opened:
+        """Open a session for somebody who has proved who they are. Forbidden where they are suspended."""
+        now, token = self._clock.now(), opaque.new()
+        row = SessionRow(
+            id=ids.new_id(),
+            user_id=user_id,
+            token_hash=opaque.digest(token),
+            created_at=now,
+            expires_at=self._expiry(now, now),
+            last_seen_at=now,
+            user_agent=_shown(user_agent),
+            address=limits.normal_address(address),
+        )
+        async with self._database.session() as session:
+            user = await session.get(UserRow, user_id, with_for_update=True)
+            if user is None:
+                raise kernel_errors.NotFound("no such person")
+            if user.disabled_at is not None:
+                raise kernel_errors.Forbidden("this account is suspended", hint="ask an administrator of the lab")
+            session.add(row)
+        log.info("session opened", user=user_id, session=row.id)
+        return models.Opened(token=token, session=row.read(), user=user.read())
+
+    async def find(self, *, token: str) -> models.SignedIn | None:
+        """Who is behind a token, and keep the session alive; None where it opens nothing."""
+        now = self._clock.now()
+        async with self._database.session() as session:
+            found = await queries.session_by_hash(session, opaque.digest(token))
+            if found is None:
+                return None
+            row, user = found
+            if now >= row.expires_at:
+                row.ended_at = now
+                return None
+            if not timedelta() <= now - row.last_seen_at < SEEN_EVERY:
+                if row.created_at > now + TOLERANCE:
+                    row.created_at = now
+                row.last_seen_at, row.expires_at = now, self._expiry(row.created_at, now)
+        return models.SignedIn(user=user.read(), session=row.read())
+
+    async def list(self, *, user_id: str) -> tuple[models.Session, ...]:
+        """The open sessions of a person, last used first."""
+        statement = (
+            select(SessionRow)
+            .where(
+                SessionRow.user_id == user_id,
+                SessionRow.ended_at.is_(None),
+                SessionRow.expires_at > self._clock.now(),
+            )
+            .order_by(SessionRow.last_seen_at.desc(), SessionRow.id)
+        )
+        async with self._database.session() as session:
+            return tuple(row.read() for row in await session.scalars(statement))
+
+    async def end(self, *, user_id: str, session_id: str) -> None:
+        """End one session of that person. Already ended is well; NotFound where it is not theirs."""
+        async with self._database.session() as session:
+            row = await session.get(SessionRow, session_id)
+            if row is None or row.user_id != user_id:
+                raise kernel_errors.NotFound("no such session")
+            row.ended_at = row.ended_at or self._clock.now()
+
+    async def end_all(self, *, user_id: str, keep: str | None = None) -> int:
+        """End every session of that person, but the one with the id `keep`; how many ended."""
+        async with self._database.session() as session:
+            return await queries.end_sessions(session, user_id, now=self._clock.now(), keep=keep)
+
+    async def sweep(self) -> None:
+        """Write down what has expired, and count from now what a clock that went back left in the future."""
+        now = self._clock.now()
+        still_open = SessionRow.ended_at.is_(None)
+        ahead = or_(SessionRow.created_at > now + TOLERANCE, SessionRow.last_seen_at > now + TOLERANCE)
+        async with self._database.session() as session:
+            await session.execute(
+                update(SessionRow).where(still_open, SessionRow.expires_at <= now).values(ended_at=now)
+            )
+            for row in await session.scalars(select(SessionRow).where(still_open, ahead)):
+                row.created_at = min(row.created_at, now)
+                row.last_seen_at, row.expires_at = now, self._expiry(row.created_at, now)
+
+    def _expiry(self, created_at: datetime, now: datetime) -> datetime:
+        return min(created_at + self._settings.session_length, now + self._settings.session_idle)
+
+    async def _look_up(self, login: str, place: str) -> tuple[models.User | None, str | None, bool]:
+        async with self._database.session() as session:
+            row = await queries.person_by_login(session, login)
+            # Asked for nobody too: one more query must not tell who exists.
+            is_known = await queries.knows_address(session, row.id if row else "", place)
+            return (row.read(), row.password_hash, is_known) if row else (None, None, is_known)
+
+    async def _rehash(self, user_id: str, stored: str, password: str) -> None:
+        fresh = await self._passwords.hash(password)
+        async with self._database.session() as session:
+            # Only over what was read: a password changed meanwhile stays.
+            mine = (UserRow.id == user_id, UserRow.password_hash == stored)
+            await session.execute(update(UserRow).where(*mine).values(password_hash=fresh))
+
+
+def _shown(user_agent: str) -> str:
+    return "".join(character for character in user_agent[:200] if character.isprintable())
