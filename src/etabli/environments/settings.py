@@ -1,0 +1,27 @@
+"""`[environments]`: where environments come from, and what builds may use."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from etabli.kernel.settings import Section
+
+
+class EnvironmentSettings(Section):
+    """Package indexes, proxies and certificate authorities are read from where pip and uv read them; see `indexes.py`."""
+
+    folders: tuple[Path, ...] = Field(
+        default=(), description="Folders of environments beside the built-in ones; the first that has a name gives it."
+    )
+    warm: tuple[str, ...] = Field(
+        default=("jupyter-python",), description="Environments that are built in the background when the lab starts."
+    )
+    build_memory_bytes: int | None = Field(
+        default=4 << 30, description="Memory of one build, in bytes; empty is no limit of its own."
+    )
+    build_minutes: int = Field(default=60, ge=1, description="A build that takes longer is ended, in minutes.")
+    share_index_credentials: bool = Field(
+        default=False,
+        description="Whether services get the user names and passwords that this machine's package index addresses hold; "
+        "builds always do, and what they print is masked.",
+    )

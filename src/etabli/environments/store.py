@@ -1,0 +1,191 @@
+"""Trees, locks and the cache of packages on the disk, for any number of processes that may each die at any moment.
+
+    trees/<digest>/        built.json and tree/: whole, or not there
+    pool/cache/            uv's cache; in one mount with what is built, so that packages are hard links and not copies
+    pool/building/<id>/    a build that runs, or that a killed lab left: `<digest>.<random>`
+    locks/<key>            advisory locks (flock(2)): who dies lets go
+    resolved/<inputs>.txt  locks that were resolved here
+    logs/<name>.log        what the last build wrote, and <name>.json: where it is
+
+A tree takes its name by `rename` at once, and is synced to the disk afterwards, in the background: a gigabyte of small files takes its
+time, and a service waits. Until then it is trusted in this boot alone, so that after a power loss it is built again, not trusted
+with holes. The cache is held to the same rule.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+from etabli.environments import models, tree
+from etabli.kernel import files, processes
+
+RECORD = "built.json"
+TREE = "tree"
+DURABLE = "durable"  # Beside the record, once the tree is on the disk.
+CACHE_LOCK = "cache"  # Shared by builds, taken alone by whoever empties the cache.
+
+
+class Store:
+    """One lab's trees, under one folder for the lab's uid alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.trees, self.pool = root / "trees", root / "pool"
+        self.cache, self.building = self.pool / "cache", self.pool / "building"
+        self._locks, self._resolved, self._logs = root / "locks", root / "resolved", root / "logs"
+        self._cache_mark = self.pool / "cache-not-synced"
+        for folder in (root, self.trees, self.pool, self.cache, self.building, self._locks, self._resolved, self._logs):
+            files.private_folder(folder)
+
+    # Trees
+
+    def find(self, digest: str) -> models.Tree | None:
+        """The tree of a digest, if it is there, whole, and on the disk (or made in this boot)."""
+        folder = self.trees / digest
+        try:
+            record = json.loads((folder / RECORD).read_text())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        boot = record.pop("boot")
+        if boot != processes.boot_id() and not (folder / DURABLE).exists():
+            return None
+        return models.Tree(**{**record, "path": folder / TREE, "built_at": datetime.fromisoformat(record["built_at"])})
+
+    def digests(self) -> tuple[str, ...]:
+        """Of every tree that is there."""
+        return tuple(sorted(entry.name for entry in self.trees.iterdir() if (entry / RECORD).exists()))
+
+    @contextmanager
+    def building_folder(self, key: str) -> Iterator[Path]:
+        """A fresh folder to build in, held until the end: `out/tree` becomes the tree, the caller throws the rest away."""
+        name = f"{key}.{secrets.token_hex(4)}"
+        with self.locked(_build_key(name)):
+            folder = self.building / name
+            (folder / "out" / TREE).mkdir(parents=True)
+            try:
+                yield folder
+            finally:
+                (self._locks / _build_key(name)).unlink(missing_ok=True)
+
+    def publish(self, build: Path, built: models.Tree) -> models.Tree:
+        """Give a finished build its name. The caller holds the digest's lock."""
+        record = {**asdict(built), "built_at": built.built_at.isoformat(), "boot": processes.boot_id()}
+        del record["path"]
+        files.write_atomically(build / "out" / RECORD, json.dumps(record))
+        target = self.trees / built.digest
+        tree.remove(target)  # One that a power loss left, not trusted any more.
+        (build / "out").rename(target)
+        files.sync_folder(self.trees)
+        return replace(built, path=target / TREE)
+
+    def make_durable(self, digest: str) -> None:
+        """Wait until the tree, and the cache that it came from, are on the disk; then trust them for ever."""
+        with self.locked(CACHE_LOCK) as alone:
+            os.sync()
+            record = self.trees / digest / RECORD
+            if record.exists():
+                files.write_atomically(record.with_name(DURABLE), "")
+            if alone:  # Else another build writes to the cache, and syncs it in its turn.
+                self._cache_mark.unlink(missing_ok=True)
+
+    def remove(self, digest: str) -> bool:
+        """Remove a tree, unless somebody builds or removes it now. It loses its name at once."""
+        with self.locked(digest) as mine:
+            if not mine:
+                return False
+            with self.building_folder(digest) as trash:
+                try:
+                    (self.trees / digest).rename(trash / digest)
+                except FileNotFoundError:
+                    return False
+                finally:
+                    tree.remove(trash)
+            return True
+
+    @contextmanager
+    def leftover(self) -> Iterator[Path | None]:
+        """A folder that nobody builds in any more, held while the caller removes it; None where there is none."""
+        for folder in sorted(self.building.iterdir()):
+            with self.locked(_build_key(folder.name)) as abandoned:
+                if abandoned and folder.exists():
+                    yield folder
+                    (self._locks / _build_key(folder.name)).unlink(missing_ok=True)
+                    return
+        yield None
+
+    # The cache
+
+    def prepare_cache(self) -> None:
+        """To be called before a build uses the cache: it is emptied where a power loss may have left holes in it."""
+        boot = processes.boot_id()
+        if self._cache_mark.exists() and self._cache_mark.read_text() != boot:
+            tree.remove(self.cache)
+        files.private_folder(self.cache)
+        files.write_atomically(self._cache_mark, boot)
+
+    def empty_cache(self) -> bool:
+        """Forget downloads, unless somebody builds now. Trees do not need them."""
+        with self.locked(CACHE_LOCK) as alone:
+            if alone:
+                tree.remove(self.cache)
+                files.private_folder(self.cache)
+            return alone
+
+    # Locks between processes
+
+    @contextmanager
+    def locked(self, key: str, *, shared: bool = False) -> Iterator[bool]:
+        """Try to hold the lock of `key`: whether we do. Never waits; a process that dies lets go."""
+        descriptor = os.open(self._locks / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            held = True
+        except BlockingIOError:
+            held = False
+        try:
+            yield held
+        finally:
+            os.close(descriptor)
+
+    # Locks of versions
+
+    def resolved(self, inputs: str) -> str | None:
+        """The lock that was resolved here for these inputs."""
+        try:
+            return (self._resolved / f"{inputs}.txt").read_text()
+        except FileNotFoundError:
+            return None
+
+    def keep_resolved(self, inputs: str, lock: str) -> None:
+        """Remember a lock."""
+        files.write_atomically(self._resolved / f"{inputs}.txt", lock)
+
+    # What is told of a build
+
+    def log(self, name: str) -> Path:
+        """Where the last build of an environment writes."""
+        return self._logs / f"{name}.log"
+
+    def tell(self, name: str, state: models.BuildState) -> None:
+        """Let other processes know where a build is. Not synced: it is news, not state."""
+        target = self._logs / f"{name}.json"
+        temporary = target.with_suffix(f".{secrets.token_hex(4)}")
+        temporary.write_text(json.dumps(asdict(state)))
+        temporary.rename(target)
+
+    def told(self, name: str) -> models.BuildState | None:
+        """What was told last, by whichever process."""
+        try:
+            record = json.loads((self._logs / f"{name}.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return models.BuildState(**{**record, "phase": models.BuildPhase(record["phase"])})
+
+
+def _build_key(name: str) -> str:
+    return f"build-{name}"
