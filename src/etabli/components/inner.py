@@ -6,6 +6,7 @@ namespace again through a component that still lives in it, so that no component
 Run as a program (`python -m etabli.components.inner`) it becomes a holder.
 """
 
+import fcntl
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from etabli.kernel.processes import ProcessRef
 from etabli.sandbox import netlink, syscalls
 
 HOLDER = ("sleep", "infinity")
+NS_GET_USERNS = 0xB701  # ioctl_ns(2): a descriptor of the user namespace that owns a namespace.
 
 
 def holder_argv() -> tuple[str, ...]:
@@ -42,6 +44,26 @@ def same_namespace(one: ProcessRef, other: ProcessRef) -> bool:
         return os.readlink(f"/proc/{one.pid}/ns/net") == os.readlink(f"/proc/{other.pid}/ns/net")
     except OSError:
         return False
+
+
+def owns_network(ref: ProcessRef) -> bool:
+    """Whether who enters this process's user namespace may enter its network: false for one that nested a namespace of its own."""
+    try:
+        net = os.open(f"/proc/{ref.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        owner = fcntl.ioctl(net, NS_GET_USERNS)
+    except OSError:
+        return False
+    finally:
+        os.close(net)
+    try:
+        return os.fstat(owner).st_ino == Path(f"/proc/{ref.pid}/ns/user").stat().st_ino
+    except OSError:
+        return False
+    finally:
+        os.close(owner)
 
 
 def enter_argv(ref: ProcessRef, argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What is known of a lab's components, as a file that `etabli status` reads without the supervisor; and the lock that lets one be.
 
-
 A status that outlived its supervisor is corrected by looking at the processes themselves.
 """
 

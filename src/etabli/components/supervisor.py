@@ -153,7 +153,8 @@ class Network:
             return self._holder.ref
 
     async def _make(self) -> child.Child:
-        resident = next((ref for one in self._plan.components if one.inner and (ref := child.find(one))), None)
+        found = [child.find(one) for one in self._plan.components if one.inner]
+        resident = next((ref for ref in found if ref is not None and inner.owns_network(ref)), None)
         argv = inner.holder_argv() if resident is None else inner.sleeper_argv()
         component = self._component(argv)
         try:
