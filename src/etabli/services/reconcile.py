@@ -24,6 +24,8 @@ SAMPLE = timedelta(seconds=10)  # Between two looks at what services use.
 TICK = timedelta(seconds=60)  # Between two looks at what expires.
 RENEWAL = timedelta(hours=6)  # Of a vault token that lives 24 h: three renewals may fail.
 MIN_NOTICE = timedelta(hours=1)  # A machine whose clock jumps a year ahead ends nobody's service at once.
+BEING_APPLIED = 0  # The applied revision of a service that the engine may have been given: revisions count from 1.
+NOWHERE = "nowhere"  # The upstream of a host whose service does not run: never a socket's name, and never ready.
 FIRST_RETRY = timedelta(seconds=1)
 LAST_RETRY = timedelta(seconds=60)
 
@@ -64,6 +66,7 @@ class Reconciler:
         self._statuses: dict[str, contract.Status] = {}
         self._uses: dict[str, models.Use] = {}
         self._sampled: dict[str, tuple[float, float]] = {}  # Moment and CPU-seconds of the last sample.
+        self._published: dict[str, tuple[tuple[contract.Route, ...], bool]] = {}
         self._notices: dict[str, float] = {}  # When a service's people were told, on the clock that cannot jump.
         self._started = rooms.clock.monotonic()
 
@@ -80,6 +83,7 @@ class Reconciler:
         finally:
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def wake(self, service_id: str) -> None:
         """Look at a service now, or right after the look that is under way."""
@@ -168,8 +172,10 @@ class Reconciler:
         if missing:
             await self._build(service, missing[0])
             return None
+        await self._close_door(service)
         data = await self._secrets(record)
         ground = await self._rooms.people.project_ground(project_id=service.project_id)
+        await self._rooms.store.change(service.id, applied_revision=BEING_APPLIED)
         handle = await self._rooms.engine.apply(
             contract.ApplyRequest(
                 service_id=service.id,
@@ -225,12 +231,8 @@ class Reconciler:
         before = self._statuses.get(service.id)
         self._statuses[service.id] = status
         state = models.STATE_OF_PHASE[status.phase]
-        await self._rooms.door.publish(
-            service_id=service.id,
-            project_id=service.project_id,
-            routes=status.routes,
-            ready=state is models.State.READY,
-        )
+        if status.routes:
+            await self._publish_routes(service, status.routes, ready=state is models.State.READY)
         moved = await self._move(service, state, message=status.message)
         kind = {
             models.State.STARTING: models.EventKind.STARTING,
@@ -242,11 +244,26 @@ class Reconciler:
         for pod in _restarted(before, status):
             await self._tell(service, models.EventKind.RESTARTED, detail=f"{pod.name}: {pod.reason}".rstrip(": "))
 
+    async def _publish_routes(
+        self, service: models.Service, routes: tuple[contract.Route, ...], *, ready: bool
+    ) -> None:
+        """Tell the door, where it was not told the same before."""
+        if self._published.get(service.id) == (routes, ready):
+            return
+        await self._rooms.door.publish(service_id=service.id, project_id=service.project_id, routes=routes, ready=ready)
+        self._published[service.id] = (routes, ready)
+
+    async def _close_door(self, service: models.Service) -> None:
+        """Its hosts stay its own, and answer that it is not ready."""
+        revision = await self._rooms.store.revision(service.id, service.revision)
+        routes = tuple(contract.Route(host=host, path="/", upstream=NOWHERE) for host in revision.hosts)
+        await self._publish_routes(service, routes, ready=False)
+
     async def _bring_down(self, record: store.Record) -> None:
         service = record.service
         if service.state is models.State.STOPPED and record.applied_revision is None:
             return
-        await self._rooms.door.publish(service_id=service.id, project_id=service.project_id, routes=(), ready=False)
+        await self._close_door(service)
         await self._move(service, models.State.STOPPING)
         if service.handle is not None:
             await self._rooms.engine.stop(service.handle, grace=timedelta(seconds=self._rooms.settings.grace_seconds))
@@ -263,10 +280,8 @@ class Reconciler:
         await self._move(service, models.State.DELETING)
         await self._rooms.door.withdraw(service_id=service.id)
         await self._rooms.people.end_token(service_id=service.id)
-        if service.handle is not None:
-            await self._rooms.engine.destroy(service.handle)
-        elif record.applied_revision is None:
-            await self._destroy_by_name(service)
+        if (handle := await self._known_handle(record)) is not None:
+            await self._rooms.engine.destroy(handle)
         if record.vault_accessor is not None:
             await self._rooms.belongings.revoke(accessor=record.vault_accessor)
         for number in range(1, service.revision + 1):
@@ -276,11 +291,11 @@ class Reconciler:
         self._forget_what_was_seen(service.id)
         self._publish(service, detail=models.EventKind.DELETED.value)
 
-    async def _destroy_by_name(self, service: models.Service) -> None:
-        """Killed between `apply` and storing its handle: every name in the engine derives from the id, so the id suffices."""
-        await self._rooms.engine.destroy(
-            contract.Handle(engine=self._rooms.engine.name, version=1, data={"service_id": service.id})
-        )
+    async def _known_handle(self, record: store.Record) -> contract.Handle | None:
+        """The handle, also of a service that was given to the engine right before a kill: giving it again finds the first."""
+        if record.service.handle is None and record.applied_revision == BEING_APPLIED:
+            return await self._apply(record)
+        return record.service.handle
 
     async def _give_up(self, service_id: str, reason: str) -> None:
         self._given_up.add(service_id)
@@ -308,7 +323,7 @@ class Reconciler:
         )
 
     def _forget_what_was_seen(self, service_id: str) -> None:
-        for seen in (self._statuses, self._uses, self._sampled, self._notices):
+        for seen in (self._statuses, self._uses, self._sampled, self._published, self._notices):
             seen.pop(service_id, None)
 
     async def _watch(self) -> None:

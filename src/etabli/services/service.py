@@ -119,6 +119,7 @@ class Services:
         self._reconciler.forgive(service.id)
         if service.desired is models.Desired.RUNNING and service.state is not models.State.FAILED:
             return service
+        await self._rooms.store.move(service.id, state=models.State.WAITING, message="", at=self._rooms.clock.now())
         resumed = await self._desire(
             service,
             models.Desired.RUNNING,
