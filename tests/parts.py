@@ -1,65 +1,100 @@
-"""The object store and the vault for tests: the real binaries in a namespace that has a loopback and nothing else, tokens by joserfc."""
+"""What tests of the store and the vault stand on: the real binaries behind a loopback of their own, real people, real tokens."""
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from sqlalchemy import select
 
 from etabli.components import models
-from etabli.identity.models import Audience, Project, ProjectKind
-from etabli.kernel import errors
+from etabli.identity.issuer import Issuer
+from etabli.identity.keys import PUBLIC_FILE, KeyRing
+from etabli.identity.models import Project, ProjectKind, Role, User
+from etabli.identity.service_tokens import ServiceTokens
+from etabli.identity.store import MembershipRow, ProjectRow, UsedSlugRow, UserRow
 from etabli.kernel.clock import SystemClock
+from etabli.kernel.database import Database, sqlite_url
+from etabli.kernel.ids import new_id
 from etabli.kernel.settings import LabSettings, Layout
 
 LAB = LabSettings(port=8000)
+CLOCK = SystemClock()
 
 
-def project(slug: str, *, kind: ProjectKind = ProjectKind.PERSONAL) -> Project:
-    """A project whose id can be told from its slug."""
-    return Project(id=f"id-{slug}", slug=slug, name=slug.title(), kind=kind, created_at=SystemClock().now())
+class People:
+    """People and projects in a real database, with the real issuer over the keys that the enclave's parts know."""
+
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database, self.ring = database, ring
+        self.issuer = Issuer(database=database, clock=CLOCK, ring=ring, origin=LAB.origin)
+        self.tokens = ServiceTokens(database=database, clock=CLOCK)
+
+    async def person(self, slug: str) -> User:
+        """Somebody new, with a project of their own."""
+        now = CLOCK.now()
+        user = UserRow(id=new_id(), slug=slug, name=slug.title(), language="en", created_at=now, is_admin=False)
+        async with self._database.session() as session:
+            session.add(UsedSlugRow(slug=slug, taken_at=now))
+            await session.flush()
+            session.add(user)
+            await session.flush()
+        await self._project(slug, ProjectKind.PERSONAL, {user.id: Role.OWNER})
+        return user.read()
+
+    async def own(self, user: User) -> Project:
+        """A person's own project."""
+        async with self._database.session() as session:
+            row = await session.scalar(select(ProjectRow).where(ProjectRow.slug == user.slug))
+            assert row is not None
+            return row.read()
+
+    async def shared(self, slug: str, roles: Mapping[str, Role]) -> Project:
+        """A shared project with these people (by id) in it."""
+        async with self._database.session() as session:
+            session.add(UsedSlugRow(slug=slug, taken_at=CLOCK.now()))
+        return await self._project(slug, ProjectKind.SHARED, roles)
+
+    async def archive(self, project: Project) -> None:
+        """Close a project."""
+        async with self._database.session() as session:
+            row = await session.get(ProjectRow, project.id)
+            assert row is not None
+            row.archived_at = CLOCK.now()
+
+    async def _project(self, slug: str, kind: ProjectKind, roles: Mapping[str, Role]) -> Project:
+        now = CLOCK.now()
+        row = ProjectRow(id=new_id(), slug=slug, name=slug.title(), kind=kind.value, created_at=now)
+        async with self._database.session() as session:
+            session.add(row)
+            await session.flush()
+            for user_id, role in roles.items():
+                session.add(MembershipRow(user_id=user_id, project_id=row.id, role=role.value, created_at=now))
+        return row.read()
 
 
-@dataclass
-class Issuer:
-    """Says who subjects are, as identity does: `claims` maps an id to what its tokens say."""
+@asynccontextmanager
+async def people(folder: Path, layout: Layout) -> AsyncIterator[People]:
+    """A fresh database of people under `folder`; the keys are the layout's."""
+    ring = KeyRing(folder=layout.keys, clock=CLOCK, period=timedelta(days=90))
+    await ring.open()
+    database = Database(sqlite_url(folder / "people.db"))
+    await database.create_tables()
+    yield People(database, ring)
+    await database.close()
 
-    claims: dict[str, Mapping[str, object]] = field(default_factory=dict)
-    issued: int = 0
-    key: RSAKey = field(
-        default_factory=lambda: RSAKey.generate_key(2048, {"kid": "test", "use": "sig", "alg": "RS256"})
-    )
 
-    def person(self, slug: str, *groups: str) -> str:
-        """Know a person, in these shared projects; their id."""
-        self.claims[f"id-{slug}"] = {"preferred_username": slug, "groups": list(groups)}
-        return f"id-{slug}"
-
-    async def issue(self, *, subject: str, audience: Audience, lifetime: timedelta) -> str:
-        self.issued += 1
-        if subject not in self.claims:
-            raise errors.NotFound("no such subject")
-        return self.sign({"sub": subject, "aud": str(audience), **self.claims[subject]}, lifetime=lifetime)
-
-    def sign(self, claims: Mapping[str, object], *, lifetime: timedelta = timedelta(minutes=5)) -> str:
-        """A token that says `claims`."""
-        now = int(time.time())
-        content = {"iss": LAB.origin, "iat": now, "exp": now + int(lifetime.total_seconds()), **claims}
-        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, content, self.key)
-
-    def publish(self, folder: Path) -> None:
-        """Write the JWKS where `Enclave` serves it."""
-        (folder / "jwks").write_text(json.dumps(KeySet([self.key]).as_dict(private=False)))
+async def publish_keys(layout: Layout, folder: Path) -> None:
+    """Make the signing keys, and put their public halves where `Enclave` serves them."""
+    await KeyRing(folder=layout.keys, clock=CLOCK, period=timedelta(days=90)).open()
+    (folder / "jwks").write_bytes((layout.keys / PUBLIC_FILE).read_bytes())
 
 
 class Enclave:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
             syscalls.mount(str(path), str(place), flags=syscalls.MS_BIND | syscalls.MS_REC)
     syscalls.mount(str(folder), str(TMP), flags=syscalls.MS_BIND | syscalls.MS_REC)
     syscalls.drop_capabilities()
-    os.execv(argv[0], argv)
+    os.execv(argv[0], list(argv))
 
 
 def _enter_namespace() -> None:

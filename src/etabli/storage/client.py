@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 import httpx
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as BotoCredentials
+from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped] # It ships no types.
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped] # It ships no types.
+from botocore.credentials import Credentials as BotoCredentials  # type: ignore[import-untyped] # It ships no types.
 
 from etabli.storage import errors, models
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 from etabli.components import seaweedfs
 
-MEMBERS = "EtabliMembers"
+MEMBERS, READERS = "EtabliMembers", "EtabliReaders"  # Our statements are told by how their Sid begins.
 
-# What members may do beside reading and writing objects: see how the bucket is set, not change it.
-MEMBER_BUCKET_ACTIONS = tuple(
-    action for action in seaweedfs.BUCKET_ACTIONS if not action.startswith(("s3:Put", "s3:Delete"))
+LOOKING_OBJECT_ACTIONS = tuple(action for action in seaweedfs.OBJECT_ACTIONS if action.startswith("s3:Get"))
+# Members and readers see how the bucket is set; only the project itself changes it.
+LOOKING_BUCKET_ACTIONS = tuple(
+    action for action in seaweedfs.BUCKET_ACTIONS if action.startswith(("s3:Get", "s3:List"))
 )
 
 
@@ -21,24 +22,29 @@ def with_members(policy: Mapping[str, object] | None, slug: str) -> dict[str, ob
     statements = policy.get("Statement", []) if policy else []
     if not isinstance(statements, list):
         raise TypeError("a policy's Statement is a list")
-    others = [item for item in statements if not str(item.get("Sid", "")).startswith(MEMBERS)]
-    return {"Version": "2012-10-17", "Statement": others + _members(slug)}
+    others = [item for item in statements if not str(item.get("Sid", "")).startswith((MEMBERS, READERS))]
+    return {"Version": "2012-10-17", "Statement": others + _ours(slug)}
 
 
-def _members(slug: str) -> list[dict[str, object]]:
+def _ours(slug: str) -> list[dict[str, object]]:
+    # The store knows `groups` as a list, and any other list as its JSON text: a slug holds no wildcard, and quotes make it whole.
+    members = {"StringEquals": {"jwt:groups": [slug]}}
+    readers = {"StringLike": {"jwt:reader_groups": [f'*"{slug}"*']}}
     bucket = f"arn:aws:s3:::{slug}"
     return [
-        _allow(f"{MEMBERS}Objects", seaweedfs.OBJECT_ACTIONS, f"{bucket}/*", slug),
-        _allow(f"{MEMBERS}Bucket", MEMBER_BUCKET_ACTIONS, bucket, slug),
+        _allow(f"{MEMBERS}Objects", seaweedfs.OBJECT_ACTIONS, f"{bucket}/*", members),
+        _allow(f"{MEMBERS}Bucket", LOOKING_BUCKET_ACTIONS, bucket, members),
+        _allow(f"{READERS}Objects", LOOKING_OBJECT_ACTIONS, f"{bucket}/*", readers),
+        _allow(f"{READERS}Bucket", LOOKING_BUCKET_ACTIONS, bucket, readers),
     ]
 
 
-def _allow(sid: str, actions: tuple[str, ...], resource: str, slug: str) -> dict[str, object]:
+def _allow(sid: str, actions: tuple[str, ...], resource: str, condition: Mapping[str, object]) -> dict[str, object]:
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Principal": "*",
         "Action": list(actions),
         "Resource": [resource],
-        "Condition": {"StringEquals": {"jwt:groups": [slug]}},
+        "Condition": condition,
     }

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from etabli.components import seaweedfs
-from etabli.identity.models import Audience, Project, ProjectKind
+from etabli.identity.models import Audience, Project, ProjectKind, User
 from etabli.kernel.clock import Clock
 from etabli.kernel.settings import LabSettings
 from etabli.storage import models, policies
@@ -60,22 +60,25 @@ class Storage:
         log.info("bucket ready", project=project.id)
         return bucket
 
-    async def credentials(self, *, subject: str, session: str = "lab") -> models.Credentials:
-        """Keys that have a while to live, for the user or project of that id. `session` names who asks, in the store's records."""
-        async with self._turn(subject):
-            kept = self._kept.get(subject)
+    async def credentials(self, *, subject: User | Project) -> models.Credentials:
+        """Keys that have a while to live, for a person or a project. Forbidden where they are suspended or archived.
+
+        StoreUnavailable where the store is not there now.
+        """
+        async with self._turn(subject.id):
+            kept = self._kept.get(subject.id)
             if kept is None or self._is_old(kept):
                 token = await self._issuer.issue(subject=subject, audience=Audience.S3, lifetime=ID_TOKEN_LIFETIME)
-                kept = await self._client.assume_role(token=token, role=seaweedfs.ROLE_ARN, session=session)
-                self._kept[subject] = kept
-            self._kept.move_to_end(subject)
+                kept = await self._client.assume_role(token=token, role=seaweedfs.ROLE_ARN, session=subject.id)
+                self._kept[subject.id] = kept
+            self._kept.move_to_end(subject.id)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return kept
 
-    def forget(self, *, subject: str) -> None:
-        """Ask anew next time: for a subject whose groups changed."""
-        self._kept.pop(subject, None)
+    def forget(self, *, subject_id: str) -> None:
+        """Ask anew next time: for a person whose groups changed. Keys already given live on for their hour."""
+        self._kept.pop(subject_id, None)
 
     def variables(self, *, project: Project) -> Mapping[str, str]:
         """What makes tools inside a service of `project` find S3 with nothing in the code. No secret is among them.
@@ -125,8 +128,8 @@ class Storage:
     def _is_old(self, credentials: models.Credentials) -> bool:
         return credentials.expires_at - self._clock.now() < timedelta(seconds=self._settings.renew_before_seconds)
 
-    def _turn(self, subject: str) -> asyncio.Lock:
-        return self._turns.setdefault(subject, asyncio.Lock())
+    def _turn(self, subject_id: str) -> asyncio.Lock:
+        return self._turns.setdefault(subject_id, asyncio.Lock())
 
 
 def _sample() -> bytes:
