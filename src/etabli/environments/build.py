@@ -102,8 +102,10 @@ async def resolve(spec: models.Spec, base: models.Base, workshop: Workshop, *, c
         command = f"export --project {WORK} --frozen --offline --no-emit-project --no-dev --format requirements-txt"
     else:
         workshop.give("requirements.txt", spec.requirements or "")
-        command = f"pip compile {WORK}/requirements.txt --universal --generate-hashes --only-binary :all:"
-        command += f" --python-version {spec.python or OLDEST_PYTHON} --no-emit-index-url --no-emit-find-links"
+        workshop.give("excludes.txt", spec.excludes)
+        command = f"pip compile {WORK}/requirements.txt --excludes {WORK}/excludes.txt --universal --generate-hashes"
+        command += f" --only-binary :all: --python-version {spec.python or OLDEST_PYTHON}"
+        command += " --no-emit-index-url --no-emit-find-links"
     command += f" --python {base.python} --no-header --quiet --output-file {WORK}/{LOCK}"
     await workshop.run("lock", (UV, *command.split()), *shared, begin=begin, env=_cache(f"{POOL}/cache"))
     return workshop.take(LOCK).replace(f"{WORK}/", "")

@@ -28,6 +28,7 @@ class Spec:
     name: str
     folder: Path
     requirements: str | None  # requirements.txt
+    excludes: str  # excludes.txt
     project: tuple[str, str] | None  # pyproject.toml and its uv.lock
     lock: str | None  # requirements.lock, where it belongs to these inputs.
     python: str | None  # `3.12`, from runtime.txt; None is the base's own.

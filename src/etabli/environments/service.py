@@ -80,7 +80,7 @@ class Environments:
             raise errors.NotFound(
                 f"the environment `{digest[:12]}` is not built", hint="`etabli environments build` builds it"
             )
-        return Root(environment=found.path, env=_variables())
+        return Root(environment=found.path, env=_variables(found.path))
 
     def service_reach(self) -> models.Reach:
         """How pip, uv and git inside services reach the indexes, proxies and authorities of this machine."""
@@ -378,9 +378,11 @@ def _parse(image: str) -> tuple[str, str | None]:
     return spec.check_name(name), None if tag in ("", "latest") else tag
 
 
-def _variables() -> dict[str, str]:
-    """What makes the tree the service's Python."""
-    return {
+def _variables(tree_path: Path) -> dict[str, str]:
+    """What makes the tree the service's Python, and its configuration the tools'."""
+    git = "etc/gitconfig"
+    own = {"GIT_CONFIG_SYSTEM": f"{ENVIRONMENT_PATH}/{git}"} if (tree_path / git).exists() else {}
+    return own | {
         "PATH": f"{ENVIRONMENT_PATH}/bin:/usr/local/bin:/usr/bin:/bin",
         "VIRTUAL_ENV": ENVIRONMENT_PATH,
         "LANG": "C.UTF-8",

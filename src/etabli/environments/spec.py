@@ -1,9 +1,9 @@
 """Reading an environment: a folder of the files that Binder's repo2docker made a convention.
 
-Honoured: `requirements.txt`, or `pyproject.toml` with its `uv.lock`; `requirements.lock` (exact versions and hashes, written by
-`etabli environments lock`); `runtime.txt`; `postBuild`; `files/` (copied into the tree; `files/lib/python3/` stands for the tree's own
-`lib/python3.N/`). Everything else is refused by name, so that nobody waits for what will not come. Links and special files are
-refused: a folder may come from anyone's repository.
+Honoured: `requirements.txt` (with `excludes.txt`: packages that others ask for and that are left out), or `pyproject.toml` with its
+`uv.lock`; `requirements.lock` (exact versions and hashes, written by `etabli environments lock`); `runtime.txt`; `postBuild`; `files/`
+(copied into the tree; `files/lib/python3/` stands for the tree's own `lib/python3.N/`). Everything else is refused by name, so that
+nobody waits for what will not come. Links and special files are refused: a folder may come from anyone's repository.
 """
 
 import hashlib
@@ -32,7 +32,15 @@ NOT_YET = {  # Files of the convention that this version does not honour.
     "default.nix": "Nix (`default.nix`)",
     "Dockerfile": "container files (`Dockerfile`)",
 }
-HONOURED = ("requirements.txt", "requirements.lock", "pyproject.toml", "uv.lock", "runtime.txt", "postBuild")
+HONOURED = (
+    "requirements.txt",
+    "excludes.txt",
+    "requirements.lock",
+    "pyproject.toml",
+    "uv.lock",
+    "runtime.txt",
+    "postBuild",
+)
 DOCUMENTS = re.compile(r"(?i)(readme|licen[cs]e|changelog)(\..*)?|\..*")  # Read by people, or by git.
 
 RUNTIME = re.compile(r"python-(3\.\d{1,2})(?:\.\d{1,3})?")
@@ -57,12 +65,14 @@ def read(folder: Path) -> models.Spec:
         )
     if requirements is not None:
         _check_requirements(requirements)
-    runtime = _text(folder, "runtime.txt")
-    inputs = _digest(requirements, *(project or ()), runtime)
+    excludes, runtime = _text(folder, "excludes.txt"), _text(folder, "runtime.txt")
+    _check_requirements(excludes or "", name="excludes.txt")
+    inputs = _digest(requirements, excludes, *(project or ()), runtime)
     return models.Spec(
         name=name,
         folder=folder,
         requirements=requirements,
+        excludes=excludes or "",
         project=project,
         lock=_lock(_text(folder, "requirements.lock"), inputs),
         python=_python(runtime),
@@ -112,11 +122,11 @@ def _project(pyproject: str | None, lock: str | None, *, requirements: str | Non
     return pyproject, lock
 
 
-def _check_requirements(text: str) -> None:
+def _check_requirements(text: str, *, name: str = "requirements.txt") -> None:
     """Options and code to build are refused: an environment is wheels, from the indexes that the machine sets."""
     for number, line in enumerate(text.splitlines(), start=1):
         item = line.split("#")[0].strip() if "://" not in line else line.strip()
-        field = f"requirements.txt:{number}"
+        field = f"{name}:{number}"
         if item.startswith("-"):
             raise _invalid(field, f"line {number} is an option (`{item.split()[0][:30]}`): only packages can be listed")
         if re.search(r"(?:^|@\s*)(?:git|hg|svn|bzr)\+", item):
