@@ -23,15 +23,17 @@ class Lab:
     layout: Layout
     settings: IdentitySettings = field(default=CHEAP)
 
-    def restarted(self, *, origin: str = ORIGIN, settings: IdentitySettings | None = None) -> service.Identity:
-        """The same lab in a new process: built again over what is stored. `open` is the test's to call."""
-        return service.build(
+    async def restarted(self, *, origin: str = ORIGIN, settings: IdentitySettings | None = None) -> service.Identity:
+        """The same lab in a new process: built again over what is stored."""
+        identity = service.build(
             database=self.database,
             clock=self.clock,
             layout=self.layout,
             origin=origin,
             settings=settings or self.settings,
         )
+        await identity.open()
+        return identity
 
     async def admin(self) -> models.User:
         """The first account, by the first link."""

@@ -23,7 +23,7 @@ async def test_the_first_link_makes_an_administrator_with_a_project_of_their_own
 
 async def test_the_first_link_is_the_same_until_somebody_used_it_and_is_none_after(lab: Lab) -> None:
     first = await lab.identity.invitations.first_link()
-    assert await lab.restarted().invitations.first_link() == first
+    assert await (await lab.restarted()).invitations.first_link() == first
     await lab.admin()
     assert await lab.identity.invitations.first_link() is None
     assert not (lab.layout.keys / "first-link").exists()

@@ -56,9 +56,10 @@ class Limits:
             levels = {bucket.key: await _level(session, bucket, now) for bucket in _ordered(buckets)}
             waits = [(levels[bucket.key] + 1 - bucket.size) * bucket.pause for bucket in buckets]
             longest = max(waits)
-            if longest <= timedelta():
-                for bucket in buckets:
-                    await queries.set_level(session, bucket.key, level=levels[bucket.key] + 1, now=now)
+            taken = 1 if longest <= timedelta() else 0
+            for bucket in buckets:
+                # Written when refused too: after a clock that went back, the bucket leaks from the new time on.
+                await queries.set_level(session, bucket.key, level=levels[bucket.key] + taken, now=now)
         if longest > timedelta():
             raise _too_many(longest)
 

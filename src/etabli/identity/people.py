@@ -47,6 +47,20 @@ class People:
                 raise kernel_errors.NotFound("no such person")
             return row.read()
 
+    async def first_admin(self) -> models.User:
+        """The administrator who has been there longest, and is not suspended. NotFound where there is none yet."""
+        statement = (
+            select(UserRow)
+            .where(UserRow.is_admin.is_(True), UserRow.disabled_at.is_(None))
+            .order_by(UserRow.created_at, UserRow.id)
+            .limit(1)
+        )
+        async with self._database.session() as session:
+            row = (await session.scalars(statement)).one_or_none()
+            if row is None:
+                raise kernel_errors.NotFound("the lab has no administrator yet", hint="follow its first link")
+            return row.read()
+
     async def list(self, *, by: models.User) -> tuple[models.User, ...]:
         """Everybody, by name. Forbidden but for administrators."""
         require_admin(by)
