@@ -188,7 +188,7 @@ async def test_a_taken_port_says_which_process_has_it(lab: Lab) -> None:
         "-c",
         "import socket,time; s=socket.create_server(('127.0.0.1',0)); print(s.getsockname()[1],flush=True); time.sleep(99)",
     )
-    with subprocess.Popen(other, stdout=subprocess.PIPE) as taker:
+    with subprocess.Popen(other, stdout=subprocess.PIPE) as taker:  # noqa: ASYNC220 - It answers at once.
         assert taker.stdout
         port = int(taker.stdout.readline())
         lab.answering("door", ports=(models.Port("127.0.0.1", port),))
@@ -273,7 +273,7 @@ async def test_the_supervisor_is_light(lab: Lab) -> None:
     lab.answering("store", inner=True)
     supervisor = lab.up()
     await lab.ready()
-    rollup = Path(f"/proc/{supervisor.pid}/smaps_rollup").read_text()
+    rollup = Path(f"/proc/{supervisor.pid}/smaps_rollup").read_text()  # noqa: ASYNC240 - Not a disk.
     pss = re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)
     assert pss
     assert int(pss[1]) <= LIGHT_KIB

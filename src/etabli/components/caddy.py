@@ -107,6 +107,7 @@ def _servers(layout: Layout, lab: LabSettings, door: FrontDoorSettings) -> sites
     if not lab.https:
         return servers
     front["tls_connection_policies"] = [{}]
+    front["protocols"] = ["h1", "h2"]
     # Plain HTTP on the HTTPS port is sent to https instead of an unreadable error.
     front["listener_wrappers"] = [{"wrapper": "http_redirect"}, {"wrapper": "tls"}]
     if _redirects(lab):
@@ -122,7 +123,7 @@ def _server(listen: list[str]) -> sites.Json:
     return {
         "listen": listen,
         "automatic_https": {"disable": True},
-        "protocols": ["h1", "h2"],
+        "protocols": ["h1"],
         "read_header_timeout": "10s",  # A client that trickles its headers holds no connection for long.
         "idle_timeout": "2m",
     }

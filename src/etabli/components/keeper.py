@@ -1,7 +1,7 @@
 """Keeps one component running: adopts or starts it, waits until it answers, watches it, and starts it again when it ends.
 
-Promises: the first restart is at once (the front door is back within a second), later ones wait longer and longer, up to half a
-minute; after eight ends in a row it is FATAL, with its last words, and is tried once a minute, so that a full disk that has room
+Promises: the first two restarts are at once (the front door is back within a second), later ones wait longer and longer, up to half a
+minute; after nine ends in a row it is FATAL, with its last words, and is tried once a minute, so that a full disk that has room
 again heals by itself.
 """
 
@@ -15,8 +15,7 @@ from etabli.kernel import errors
 from etabli.kernel.clock import Clock
 from etabli.kernel.processes import ProcessRef
 
-DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # Seconds before the next start, after one end in a row, two…
-FATAL_AFTER = len(DELAYS)
+DELAYS = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # Seconds before the next start, after one end in a row, two…
 FATAL_SECONDS = 60.0
 
 

@@ -1,0 +1,180 @@
+"""SeaweedFS as the lab runs it: walls around it, nothing acknowledged lost, nothing secret shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from etabli.components import models, seaweedfs
+from etabli.identity.models import Audience
+from etabli.kernel.settings import Layout
+from etabli.storage import errors
+from etabli.storage.client import Client
+from etabli.storage.models import Keys
+from tests import parts
+
+pytestmark = pytest.mark.binaries
+
+
+@dataclass
+class Running:
+    layout: Layout
+    folder: Path
+    enclave: parts.Enclave
+    clients: list[Client] = field(default_factory=list)
+
+    def component(self) -> models.Component:
+        return seaweedfs.component(self.layout, parts.LAB)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return self.enclave.start(self.component())
+
+    def client(self) -> Client:
+        lab = seaweedfs.keys(self.layout)
+        keys = Keys(lab.access_key, lab.secret_key)
+        socket = self.layout.socket("s3")
+        client = Client(socket=socket, origin=parts.LAB.s3_origin, region="eu-west-3", keys=keys)
+        self.clients.append(client)
+        return client
+
+
+@asynccontextmanager
+async def lab(folder: Path) -> AsyncIterator[Running]:
+    with tempfile.TemporaryDirectory(prefix="etabli-test-") as run:
+        layout = parts.layout(folder, Path(run))
+        await parts.publish_keys(layout, folder)
+        running = Running(layout, folder, await asyncio.to_thread(parts.Enclave, folder))
+        try:
+            yield running
+        finally:
+            for client in running.clients:
+                await client.close()
+            running.enclave.close()
+
+
+async def test_only_the_sockets_come_out_of_the_namespace(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running:
+        child = running.start()
+        assert os.readlink(f"/proc/{child.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        for name in ("s3", "filer"):
+            mode = running.layout.socket(name).stat().st_mode
+            assert stat.S_ISSOCK(mode)
+            assert not mode & 0o077, name
+        assert not [name for name in os.listdir("/tmp") if name.startswith("seaweedfs-")]
+        inner = await asyncio.to_thread(listening, child.pid)
+        assert 8333 in inner
+        assert 8888 in inner
+        outside = await asyncio.to_thread(listening, os.getpid())
+        assert not inner & outside - {9100}
+
+
+def listening(pid: int) -> set[int]:
+    """TCP ports in the network namespace of a process, on every address (proc(5), net/tcp)."""
+    rows = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    return {int(row.split()[1].rpartition(":")[2], 16) for row in rows if row.split()[3] == "0A"}
+
+
+async def test_its_keys_are_private_and_on_no_command_line(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running:
+        running.start()
+        keys = seaweedfs.keys(running.layout)
+        shown = await asyncio.to_thread(parts.command_lines)
+        logged = running.component().log.read_bytes()
+        for secret in (keys.secret_key, keys.signing_key):
+            assert secret.encode() not in shown
+            assert secret.encode() not in logged
+        for path in (running.layout.keys / "seaweedfs.json", running.component().folder / "iam.json"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(running.component().folder.stat().st_mode) == 0o700
+
+
+async def test_nothing_acknowledged_is_lost_to_kill_9(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running:
+        child = running.start()
+        await seaweedfs.make_durable(running.layout)
+        client = running.client()
+        await client.create_bucket("durable")
+        acknowledged: list[str] = []
+        enough = asyncio.Event()
+
+        async def write(worker: int) -> None:
+            for number in range(10_000):
+                key = f"{worker}/{number}"
+                try:
+                    await client.put("durable", key, key.encode() * 500)
+                except (errors.StoreUnavailable, errors.StoreRefused):
+                    return
+                acknowledged.append(key)
+                if len(acknowledged) >= 200:
+                    enough.set()
+
+        writers = [asyncio.create_task(write(worker)) for worker in range(8)]
+        await asyncio.wait_for(enough.wait(), timeout=60)
+        os.kill(child.pid, signal.SIGKILL)
+        await asyncio.gather(*writers)
+        await asyncio.to_thread(child.wait)
+        await asyncio.to_thread(running.start)
+        missing = [key for key in acknowledged if not await client.exists("durable", key)]
+        assert missing == []
+        transport = httpx.AsyncHTTPTransport(uds=str(running.layout.socket("filer")))
+        async with httpx.AsyncClient(transport=transport, base_url="http://filer") as filer:
+            for key in acknowledged[-50:]:
+                assert (await filer.get(f"/buckets/durable/{key}")).content == key.encode() * 500
+
+
+async def test_names_are_written_through_and_objects_flushed(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running:
+        running.start()
+        await seaweedfs.make_durable(running.layout)
+        await seaweedfs.make_durable(running.layout)
+        transport = httpx.AsyncHTTPTransport(uds=str(running.layout.socket("filer")))
+        async with httpx.AsyncClient(transport=transport, base_url="http://filer") as filer:
+            rules = (await filer.get("/etc/seaweedfs/filer.conf")).json()
+        assert rules["locations"] == [{"locationPrefix": "/buckets/", "fsync": True}]
+        index = running.component().folder / "data/filerldb2"
+        assert list(index.glob("*/*.log"))
+        attributes = await asyncio.to_thread(subprocess.check_output, ["lsattr", "-R", str(index)], text=True)
+        if "ext4" in await asyncio.to_thread(subprocess.check_output, ["stat", "-f", "-c%T", str(index)], text=True):
+            assert all("S" in line.split()[0] for line in attributes.splitlines() if ".log" in line)
+
+
+async def test_a_session_outlives_the_token_that_bought_it(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running, parts.people(tmp_path, running.layout) as people:
+        running.start()
+        user = await people.person("alice")
+        minute = timedelta(minutes=1)
+        token = await people.issuer.issue(subject=user, audience=Audience.S3, lifetime=minute)
+        bought = await running.client().assume_role(token=token, role=seaweedfs.ROLE_ARN, session=user.id)
+        assert timedelta(minutes=59) < bought.expires_at - parts.CLOCK.now() <= timedelta(hours=1)
+
+
+async def test_many_more_buckets_than_gibibytes_of_disk(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running:
+        running.start()
+        client = running.client()
+        for number in range(120):
+            await client.create_bucket(f"bucket-{number}")
+            await client.put(f"bucket-{number}", "k", b"x")
+
+
+async def test_rendering_again_changes_nothing(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="etabli-test-") as run:
+        layout = parts.layout(tmp_path, Path(run))
+        first = seaweedfs.component(layout, parts.LAB)
+        before = [path.stat().st_mtime_ns for path in first.files]
+        second = seaweedfs.component(layout, parts.LAB)
+        assert first == second
+        assert before == [path.stat().st_mtime_ns for path in second.files]
+        assert not any(seaweedfs.keys(layout).secret_key in word for word in first.argv)
