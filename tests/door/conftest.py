@@ -47,6 +47,11 @@ async def until(true: Callable[[], bool], what: str) -> None:
     raise AssertionError(f"{what} did not come within {DEADLINE} s")
 
 
+def spawn(argv: tuple[str, ...], folder: Path) -> subprocess.Popen[bytes]:
+    """Start a process that the test ends."""
+    return subprocess.Popen(argv, env={"PATH": os.defpath, "HOME": str(folder)}, cwd=folder)
+
+
 def answers(path: Path) -> bool:
     """Whether somebody accepts connections on a UNIX socket."""
     with socket.socket(socket.AF_UNIX) as client:
@@ -203,7 +208,7 @@ class FrontDoor:
             return await client.request(method, url, headers=headers, **more)  # type: ignore[arg-type] # Passed on.
 
     def start_authoriser(self) -> None:
-        self.processes["authoriser"] = subprocess.Popen(self.authoriser_argv, env={"PATH": os.defpath})
+        self.processes["authoriser"] = spawn(self.authoriser_argv, self.layout.run)
 
 
 @asynccontextmanager
@@ -220,9 +225,7 @@ async def running(
         for upstream in behind.values():
             await upstream.start()
         front.start_authoriser()
-        front.processes["caddy"] = subprocess.Popen(
-            component.argv, env={"HOME": str(component.folder)}, cwd=component.folder
-        )
+        front.processes["caddy"] = spawn(component.argv, component.folder)
         await until(lambda: answers(layout.socket("authoriser")), "the authoriser")
         await until(lambda: answers(component.folder / "health.sock"), "Caddy")
         yield front

@@ -232,9 +232,8 @@ async def test_the_portal_alone_answers_its_paths_on_a_services_host(front: Fron
 )
 async def test_of_the_vault_few_paths_pass(front: FrontDoor, path: str, passes: bool) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", front.lab.port)  # As is: httpx would clean the path.
-    writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: vault.{front.lab.domain}:{front.lab.port}\r\nX-Vault-Namespace: up\r\nConnection: close\r\n\r\n".encode()
-    )
+    lines = [f"GET {path} HTTP/1.1", f"Host: vault.{front.lab.domain}:{front.lab.port}", "X-Vault-Namespace: up"]
+    writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
     answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200 " if passes else b"HTTP/1.1 404 ")
