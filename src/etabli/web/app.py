@@ -1,0 +1,110 @@
+"""The web, put together: `create` takes the rooms and gives the application that serves pages, the API and the live stream."""
+
+from importlib import metadata
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+from etabli.identity import api as openid_api
+from etabli.identity import pages as openid_pages
+from etabli.kernel import errors
+from etabli.web import access, assets, problems, shell, visitors, walls
+
+from etabli.web.api import catalog as catalog_api
+from etabli.web.api import identity as identity_api
+from etabli.web.api import services as services_api
+from etabli.web.pages import account, catalog, entrance, home, launcher, opening, services
+from etabli.web.rendering import Renderer
+from etabli.web.rooms import Rooms
+
+PAGES = (home, entrance, catalog, launcher, services, opening, account)
+API = (identity_api, catalog_api, services_api)
+API_PREFIX = "/api/v1"
+
+
+def create(rooms: Rooms) -> FastAPI:
+    """The application over these rooms."""
+    files = assets.Assets()
+    app = FastAPI(
+        title=rooms.lab.name,
+        version=metadata.version("etabli"),
+        openapi_url=f"{API_PREFIX}/openapi.json",
+        docs_url=None,  # The pages that FastAPI ships load scripts from elsewhere.
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.rooms = rooms
+    app.state.assets = files
+    app.state.renderer = Renderer(lab=rooms.lab, clock=rooms.clock, assets=files)
+    for room in PAGES:
+        app.include_router(room.router)
+    for room in API:
+        app.include_router(room.router, prefix=API_PREFIX)
+    provider = rooms.identity.provider
+    app.include_router(openid_api.router(provider))
+    app.include_router(openid_pages.router(provider, current_user=visitors.current_user, sign_in=shell.to_sign_in))
+    app.add_api_route("/healthz", _health, include_in_schema=False)
+    app.add_api_route("/static/{path:path}", _static, include_in_schema=False)
+    app.add_exception_handler(errors.EtabliError, _on_error)
+    app.add_exception_handler(HTTPException, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_error)
+    app.add_exception_handler(Exception, _on_error)
+    app.add_middleware(
+        walls.Walls, origin=rooms.lab.origin, services_domain=rooms.lab.services_domain, refuse=_Refusal(app)
+    )
+    app.add_middleware(access.AccessLog)
+    return app
+
+
+async def _health() -> Response:
+    """Whether this process answers; nothing more, to anyone."""
+    return PlainTextResponse("ok\n")
+
+
+async def _static(request: Request, path: str) -> Response:
+    """One static file, for good: its address changes with its content."""
+    files: assets.Assets = request.app.state.assets
+    found = files.find(f"/static/{path}")
+    if found is None:
+        raise errors.NotFound("there is no such page")
+    return Response(found.content, media_type=found.media_type, headers={"Cache-Control": assets.FOREVER})
+
+
+class _Refusal:
+    """How the walls answer: they stand before the application, and have its templates by this."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, request: Request, error: errors.EtabliError) -> Response:
+        """The error alone, for nobody known."""
+        request.scope["app"] = self._app
+        if problems.wants_page(request):
+            return shell.error_page(request, None, error)
+        return problems.as_json(request, error)
+
+
+async def _on_error(request: Request, raised: Exception) -> Response:
+    error = _as_ours(request, raised)
+    if not problems.wants_page(request):
+        return problems.as_json(request, error)
+    if isinstance(error, problems.SignInNeeded) and request.method in walls.SAFE:
+        return shell.to_sign_in(request)
+    try:
+        found = await visitors.visitor(request)
+    except errors.EtabliError:
+        found = None  # The page of an error must not need what just failed.
+    return shell.error_page(request, found, error)
+
+
+def _as_ours(request: Request, raised: Exception) -> errors.EtabliError:
+    if isinstance(raised, errors.EtabliError):
+        return raised
+    if isinstance(raised, HTTPException):
+        return problems.from_http(raised)
+    if isinstance(raised, RequestValidationError):
+        fields = {".".join(map(str, item["loc"][1:])): str(item["msg"]) for item in raised.errors()}
+        return errors.Invalid("a value is wrong", hint="see each field", fields=fields)
+    return problems.record(request, raised)

@@ -1,0 +1,107 @@
+"""The live stream: one per page, by server-sent events (WHATWG HTML, 9.2), of the same partials that the page includes.
+
+A stream starts with the partial as it is now, so that a page that lost its connection is whole again when it comes back; then it sends
+one whenever what it shows has changed. It renders from what is stored, when an event hints that something changed, and every
+quarter of a minute, since times and use move by themselves. It ends after some minutes: whoever reconnects is asked who they are again.
+"""
+
+import asyncio
+import html
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from starlette.responses import StreamingResponse
+
+from etabli.engines import contract
+from etabli.kernel import errors
+from etabli.kernel.events import Events
+
+REFRESH_SECONDS = 15.0
+GATHER_SECONDS = 0.15  # Changes come in bursts; a page needs their end.
+LIFETIME_SECONDS = 300.0
+STILL_HERE = ": still here\n\n"  # A comment: proxies and browsers see that the stream lives.
+LOG_LINES = 1000  # Of what was written before; all of it is behind the link to the text.
+
+State = TypeVar("State")
+
+
+def response(messages: AsyncIterator[str]) -> StreamingResponse:
+    """A stream of messages, as a browser takes it."""
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
+
+
+def message(text: str) -> str:
+    """One event without a name."""
+    return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
+
+
+async def follow(
+    events: Events, *, project: str, subject: str | None, render: Callable[[], Awaitable[str]]
+) -> AsyncIterator[str]:
+    """`render` now and whenever it gives something else, as long as what it shows is there."""
+    last = ""
+    async for now in states(events, project=project, subject=subject, read=render):
+        yield message(now) if now != last else STILL_HERE
+        last = now
+
+
+async def states(
+    events: Events, *, project: str, subject: str | None, read: Callable[[], Awaitable[State]]
+) -> AsyncIterator[State]:
+    """What `read` gives now, after each burst of changes, and now and then; the end where it is refused."""
+    changed = asyncio.Event()
+    listening = asyncio.create_task(_listen(events, project=project, subject=subject, changed=changed))
+    deadline = asyncio.get_running_loop().time() + LIFETIME_SECONDS
+    try:
+        while asyncio.get_running_loop().time() < deadline:
+            changed.clear()
+            try:
+                yield await read()
+            except errors.Refused:
+                return  # It was deleted, or may not be seen any more.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), REFRESH_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS)
+    finally:
+        listening.cancel()
+
+
+async def logs(lines: AsyncIterator[contract.LogLine]) -> AsyncIterator[str]:
+    """Log lines as they come, in few messages: the first one replaces what the page shows, the others are added."""
+    waiting: deque[str] = deque(maxlen=LOG_LINES)
+    arrived = asyncio.Event()
+    reading = asyncio.create_task(_read(lines, waiting=waiting, arrived=arrived))
+    swap = "innerHTML"
+    try:
+        while not (reading.done() and not waiting):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(arrived.wait(), REFRESH_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS)
+            arrived.clear()
+            if not waiting:
+                yield STILL_HERE
+                continue
+            text = "".join(f"{html.escape(line)}&#10;" for line in waiting)
+            waiting.clear()
+            yield message(f'<hx-partial hx-target="#log" hx-swap="{swap}">{text}</hx-partial>')
+            swap = "beforeend"
+    finally:
+        reading.cancel()
+
+
+async def _listen(events: Events, *, project: str, subject: str | None, changed: asyncio.Event) -> None:
+    async for event in events.listen():
+        if event.project in (project, None) and subject in (event.subject, None):
+            changed.set()
+
+
+async def _read(lines: AsyncIterator[contract.LogLine], *, waiting: deque[str], arrived: asyncio.Event) -> None:
+    try:
+        async for line in lines:
+            waiting.append(line.text)
+            arrived.set()
+    finally:
+        arrived.set()

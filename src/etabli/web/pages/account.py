@@ -1,0 +1,94 @@
+"""The account: what one is called, the language, the password, where one is signed in."""
+
+from typing import Annotated
+
+from fastapi import Form, Request
+from starlette.responses import Response
+
+from etabli.identity import errors as identity_errors
+from etabli.identity import people
+from etabli.kernel import errors
+from etabli.web import language, problems, shell
+from etabli.web.pages.entrance import TEXT, faults_of
+from etabli.web.rooms import Rooms
+from etabli.web.visitors import Person, Visitor
+
+router = shell.router()
+
+
+@router.get("/account")
+async def account_page(request: Request, found: Person, done: str = "") -> Response:
+    """My account."""
+    return await _page(request, found, done=done)
+
+
+@router.post("/account/profile")
+async def change_profile(
+    request: Request,
+    found: Person,
+    name: Annotated[str, Form()] = "",
+    email: Annotated[str, Form()] = "",
+    chosen: Annotated[str, Form(alias="language")] = "",
+) -> Response:
+    """Change name, e-mail, language; a fault keeps what was typed."""
+    rooms: Rooms = request.app.state.rooms
+    code = chosen if chosen in language.NAMES else found.language
+    given = people.Profile(name=name[:TEXT], email=email[:TEXT], language=code)
+    try:
+        await rooms.identity.people.change_profile(user_id=found.user.id, profile=given)
+    except (errors.Invalid, errors.Conflict) as error:
+        return await _page(request, found, profile=given, error=error)
+    return shell.go("/account", done="profile")
+
+
+@router.post("/account/password")
+async def change_password(
+    request: Request, found: Person, current: Annotated[str, Form()] = "", new: Annotated[str, Form()] = ""
+) -> Response:
+    """Change the password, and sign out everywhere else."""
+    rooms: Rooms = request.app.state.rooms
+    try:
+        await rooms.identity.people.change_password(
+            user_id=found.user.id,
+            current=current[:TEXT],
+            new=new[:TEXT],
+            address=request.state.caller.address,
+            session_id=found.session_id,
+        )
+    except identity_errors.WrongCredentials as error:
+        return await _page(request, found, faults={"current": error.message}, error=error)
+    except errors.Invalid as error:
+        return await _page(request, found, error=error)
+    return shell.go("/account", done="password")
+
+
+@router.post("/account/sessions/{session_id}/end")
+async def end_session(request: Request, found: Person, session_id: str) -> Response:
+    """Sign out somewhere else."""
+    rooms: Rooms = request.app.state.rooms
+    await rooms.identity.sessions.end(user_id=found.user.id, session_id=session_id)
+    await rooms.door.end_session(session_id=session_id)
+    return shell.go("/account", done="session")
+
+
+async def _page(
+    request: Request,
+    found: Visitor,
+    *,
+    done: str = "",
+    profile: people.Profile | None = None,
+    error: errors.EtabliError | None = None,
+    faults: dict[str, str] | None = None,
+) -> Response:
+    rooms: Rooms = request.app.state.rooms
+    user = found.user
+    return shell.page(
+        request,
+        found,
+        "account.html",
+        status=200 if error is None else problems.status_of(error),
+        done=done,
+        profile=profile or people.Profile(name=user.name, email=user.email, language=user.language),
+        faults=faults if faults is not None else faults_of(error),
+        sessions=await rooms.identity.sessions.list(user_id=user.id),
+    )

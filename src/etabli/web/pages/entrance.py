@@ -1,0 +1,175 @@
+"""Coming in and going out: sign-in, the first administrator's link, invitations, sign-out; and the choices that a browser keeps."""
+
+from typing import Annotated
+
+from fastapi import Form, Request
+from starlette.responses import Response
+
+from etabli.identity import accounts, models, people
+from etabli.identity import errors as identity_errors
+from etabli.kernel import errors
+from etabli.web import language, shell, visitors
+from etabli.web.rooms import Rooms
+from etabli.web.visitors import Anyone, Person, Visitor
+
+router = shell.router()
+LEADING_ELSEWHERE = ("/open?", "/oidc/")
+TEXT = 1000  # Characters of a field: past it the use case refuses anyway, and no log or page meets more.
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, found: Anyone, next: str = "/") -> Response:
+    """The sign-in page; home for who is signed in already."""
+    path = visitors.local_path(next)
+    if found.someone is not None:
+        return shell.go(path)
+    return shell.page(request, found, "sign_in.html", next=path, login="", error=None)
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request,
+    found: Anyone,
+    login: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Open a session, or say that the name or the password is wrong."""
+    rooms: Rooms = request.app.state.rooms
+    path = visitors.local_path(next)
+    try:
+        opened = await rooms.identity.sessions.sign_in(
+            login=login[:TEXT],
+            password=password[:TEXT],
+            address=request.state.caller.address,
+            user_agent=request.headers.get("user-agent", ""),
+        )
+    except identity_errors.WrongCredentials as error:
+        return shell.page(request, found, "sign_in.html", status=401, next=path, login=login[:TEXT], error=error)
+    return _entered(request, found, opened, path)
+
+
+@router.get("/welcome")
+async def welcome_page(request: Request, found: Anyone, token: str = "") -> Response:
+    """Where the first administrator's link and invitations lead: the account they make."""
+    rooms: Rooms = request.app.state.rooms
+    invitation = await rooms.identity.invitations.look(token=token)
+    return _welcome(request, found, token=token, invitation=invitation, given={}, error=None)
+
+
+@router.post("/welcome")
+async def welcome(
+    request: Request,
+    found: Anyone,
+    token: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    slug: Annotated[str, Form()] = "",
+    email: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+) -> Response:
+    """Make the account and sign it in; a fault keeps what was typed."""
+    rooms: Rooms = request.app.state.rooms
+    form = accounts.Form(name=name, password=password, email=email, language=found.language, slug=slug or None)
+    try:
+        user = await rooms.identity.invitations.join(token=token, form=form)
+    except (errors.Invalid, errors.Conflict) as error:
+        invitation = await rooms.identity.invitations.look(token=token)
+        given = {"name": name[:TEXT], "slug": slug[:TEXT], "email": email[:TEXT]}
+        return _welcome(request, found, token=token, invitation=invitation, given=given, error=error)
+    opened = await rooms.identity.sessions.open(
+        user_id=user.id, address=request.state.caller.address, user_agent=request.headers.get("user-agent", "")
+    )
+    return _entered(request, found, opened, "/")
+
+
+@router.post("/welcome/join")
+async def join(request: Request, found: Person, token: Annotated[str, Form()] = "") -> Response:
+    """Bring somebody who has an account into the project that a link names."""
+    rooms: Rooms = request.app.state.rooms
+    project = await rooms.identity.invitations.accept(token=token, user=found.user)
+    response = shell.go("/services")
+    visitors.set_cookie(response, visitors.PROJECT_COOKIE, project.slug)
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, found: Person) -> Response:
+    """End this session, here and on every service's origin."""
+    rooms: Rooms = request.app.state.rooms
+    await rooms.identity.sessions.end(user_id=found.user.id, session_id=found.session_id)
+    await rooms.door.end_session(session_id=found.session_id)
+    response = shell.go("/sign-in")
+    visitors.drop_cookie(response, visitors.SESSION_COOKIE)
+    visitors.drop_cookie(response, visitors.PROJECT_COOKIE)
+    return response
+
+
+@router.post("/language")
+async def choose_language(
+    request: Request,
+    found: Anyone,
+    next: Annotated[str, Form()] = "/",
+    chosen: Annotated[str, Form(alias="language")] = "",
+) -> Response:
+    """Read on in another language; remembered by the account where there is one, else by the browser."""
+    response = shell.go(visitors.local_path(next))
+    if chosen not in language.NAMES:
+        return response
+    if found.someone is not None:
+        rooms: Rooms = request.app.state.rooms
+        user = found.user
+        profile = people.Profile(name=user.name, email=user.email, language=chosen)
+        await rooms.identity.people.change_profile(user_id=user.id, profile=profile)
+    visitors.set_cookie(response, visitors.LANGUAGE_COOKIE, chosen)
+    return response
+
+
+@router.post("/project")
+async def choose_project(found: Person, project: Annotated[str, Form()] = "") -> Response:
+    """See another of one's projects."""
+    response = shell.go("/services")
+    if any(access.project.slug == project for access in found.accesses):
+        visitors.set_cookie(response, visitors.PROJECT_COOKIE, project)
+    return response
+
+
+def _entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
+    if path.startswith(LEADING_ELSEWHERE):
+        # A form's redirects must stay here (CSP form-action); what goes on to another origin starts from a page of its own.
+        response = shell.page(request, found, "continue.html", next=path)
+    else:
+        response = shell.go(path)
+    visitors.set_cookie(response, visitors.SESSION_COOKIE, opened.token, max_age=None)
+    visitors.drop_cookie(response, visitors.VISIT_COOKIE)
+    return response
+
+
+def _welcome(
+    request: Request,
+    found: Visitor,
+    *,
+    token: str,
+    invitation: models.Invitation,
+    given: dict[str, str],
+    error: errors.EtabliError | None,
+) -> Response:
+    return shell.page(
+        request,
+        found,
+        "welcome.html",
+        status=200 if error is None else 422,
+        token=token,
+        invitation=invitation,
+        given=given,
+        error=error,
+        faults=faults_of(error),
+    )
+
+
+def faults_of(error: errors.EtabliError | None) -> dict[str, str]:
+    """What is wrong, by field."""
+    if isinstance(error, errors.Invalid):
+        return dict(error.fields)
+    if error is not None and isinstance(field := error.facts.get("field"), str):
+        return {field: error.message}
+    return {}

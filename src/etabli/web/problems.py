@@ -1,0 +1,111 @@
+"""What an error looks like from outside: one table, two shapes.
+
+Programs get `application/problem+json` (RFC 9457) with `hint` and `fields` beside; people get a calm page with the sentence, the hint
+and a way on, in their language. What one may not know of and what does not exist answer alike, to the byte but for the request's id.
+An error of ours that nobody foresaw is logged whole and shown as a sentence that tells nothing of it.
+"""
+
+import math
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from etabli.identity import errors as identity_errors
+from etabli.kernel import errors
+from etabli.web import walls
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+# The first type that fits, most particular first.
+STATUSES: Mapping[type[errors.EtabliError], int] = {
+    walls.TooLarge: 413,
+    identity_errors.TooManyAttempts: 429,
+    errors.Invalid: 422,
+    errors.NotFound: 404,
+    errors.Forbidden: 403,
+    errors.Conflict: 409,
+    errors.QuotaExceeded: 409,
+    errors.Refused: 400,
+    errors.Unavailable: 503,
+    errors.EtabliError: 500,
+}
+
+
+class SignInNeeded(errors.Refused):
+    """Nobody is signed in: pages lead to the sign-in page, the API answers 401."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody is signed in", hint="sign in first")
+
+
+class Unforeseen(errors.EtabliError):
+    """A mistake of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "something went wrong on the lab's side",
+            hint="try again; if it happens again, give the request's number to the administrator",
+        )
+
+
+def status_of(error: errors.EtabliError) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, SignInNeeded):
+        return 401
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+
+
+def wants_page(request: Request) -> bool:
+    """Whether who asks reads pages: a browser navigating, or a form; never the API."""
+    if request.url.path.startswith("/api/"):
+        return False
+    accepted = request.headers.get("accept", "")
+    return "text/html" in accepted or "hx-request" in request.headers
+
+
+def as_json(request: Request, error: errors.EtabliError) -> Response:
+    """The error as `problem+json`."""
+    status = status_of(error)
+    content: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.message,
+        "request": getattr(request.state, "request_id", ""),
+    }
+    if error.hint:
+        content["hint"] = error.hint
+    if isinstance(error, errors.Invalid) and error.fields:
+        content["fields"] = dict(error.fields)
+    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers_of(error))
+
+
+def headers_of(error: errors.EtabliError) -> dict[str, str]:
+    """`Retry-After`, where later may work."""
+    if isinstance(error, errors.Unavailable):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
+    return {}
+
+
+def from_http(error: HTTPException) -> errors.EtabliError:
+    """What the router itself refuses, as an error of ours."""
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return errors.NotFound("there is no such page")
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return errors.NotFound("there is no such page")
+    return errors.Invalid("this request cannot be read")
+
+
+def record(request: Request, error: BaseException) -> errors.EtabliError:
+    """Log a mistake of ours whole, and answer what may be shown of it."""
+    # As plain text: a renderer of exceptions that shows local variables would show tokens.
+    trace = "".join(traceback.format_exception(error))
+    log.error("request failed", method=request.method, trace=trace)
+    return Unforeseen()

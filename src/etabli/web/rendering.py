@@ -1,0 +1,85 @@
+"""Templates: found, given what every page has, rendered in the reader's language.
+
+A template names only what its page gives it: a name that is not there is an error (StrictUndefined), and a test renders each.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from etabli.kernel.clock import Clock
+from etabli.kernel.settings import LabSettings
+from etabli.web import language
+from etabli.web.assets import Assets
+from etabli.web.formats import Formats
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+class Renderer:
+    """One environment of templates for each language."""
+
+    def __init__(self, *, lab: LabSettings, clock: Clock, assets: Assets) -> None:
+        self.languages = language.load()
+        self._lab = lab
+        self._environments = {code: self._environment(code, clock, assets) for code in self.languages}
+
+    def render(self, name: str, *, code: str, context: Mapping[str, object]) -> str:
+        """The template `name`, whole or partial, in the language `code`."""
+        return self._environments[code].get_template(name).render(**context)
+
+    def messages(self, code: str) -> language.Messages:
+        """The messages of a language."""
+        return self.languages[code]
+
+    def formats(self, code: str) -> Formats:
+        """How a language writes numbers and moments."""
+        formats = self._environments[code].globals["fmt"]
+        assert isinstance(formats, Formats)
+        return formats
+
+    def _environment(self, code: str, clock: Clock, assets: Assets) -> Environment:
+        messages = self.languages[code]
+        environment = Environment(
+            loader=FileSystemLoader(FOLDER),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        )
+        install: Any = environment  # The i18n extension adds this method at run time.
+        install.install_gettext_callables(messages.gettext, messages.ngettext, newstyle=True)
+        environment.globals.update(
+            fmt=Formats(messages=messages, clock=clock),
+            asset=assets.address,
+            lab=self._lab,
+            language=code,
+            languages=language.NAMES,
+        )
+        environment.filters["sentence"] = messages.sentence
+        environment.filters["capital"] = _capital
+        environment.filters["letters"] = _letters
+        environment.filters["initials"] = _initials
+        return environment
+
+
+def _capital(text: str) -> str:
+    """The sentence with its first letter in upper case, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def _letters(text: str) -> str:
+    """Two letters that stand for a thing: the first two of its name."""
+    plain = "".join(letter for letter in text if letter.isalnum())
+    return plain[:2].capitalize() or "·"
+
+
+def _initials(text: str) -> str:
+    """Two letters that stand for a person: of the first and the last word of their name."""
+    words = [word for word in text.split() if word[0].isalnum()]
+    if len(words) > 1:
+        return (words[0][0] + words[-1][0]).upper()
+    return words[0][:2].upper() if words else "·"

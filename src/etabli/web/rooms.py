@@ -1,0 +1,24 @@
+"""What the web needs of the rooms below; `main` builds it once and gives it to `app.create`."""
+
+from dataclasses import dataclass
+
+from etabli.catalog.service import Catalog
+from etabli.door.service import Door
+from etabli.identity.service import Identity
+from etabli.kernel.clock import Clock
+from etabli.kernel.events import Events
+from etabli.kernel.settings import LabSettings
+from etabli.services.service import Services
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Every capability that pages and the API call."""
+
+    identity: Identity
+    catalog: Catalog
+    services: Services
+    door: Door
+    events: Events
+    clock: Clock
+    lab: LabSettings

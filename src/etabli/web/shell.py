@@ -1,0 +1,76 @@
+"""What routes of pages share: a router that no form passes without its token, and answers in the reader's language."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from etabli.kernel import errors
+from etabli.web import problems, visitors, walls
+from etabli.web.rendering import Renderer
+from etabli.web.visitors import Visitor
+
+MOST_FIELDS = 2000  # Of a form; a launch form has some hundred.
+
+
+class FormRoute(APIRoute):
+    """A route whose unsafe requests are forms, checked before the route sees them."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            if request.method not in walls.SAFE:
+                form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+                visitors.check_csrf(await visitors.visitor(request), form.get("csrf"))
+            return await handle(request)
+
+        return checked
+
+
+def router() -> APIRouter:
+    """A router for pages: kept out of the API's description."""
+    return APIRouter(route_class=FormRoute, include_in_schema=False, default_response_class=HTMLResponse)
+
+
+def page(request: Request, found: Visitor, template: str, *, status: int = 200, **context: object) -> Response:
+    """A whole page."""
+    renderer: Renderer = request.app.state.renderer
+    html = renderer.render(template, code=found.language, context={"visitor": found, **context})
+    response = HTMLResponse(html, status_code=status, headers={"Vary": "Cookie, Accept-Language"})
+    if found.fresh_visit is not None:
+        visitors.set_cookie(response, visitors.VISIT_COOKIE, found.fresh_visit, max_age=None)
+    return response
+
+
+def partial(request: Request, found: Visitor, template: str, **context: object) -> str:
+    """A part of a page, the same that the whole page includes."""
+    renderer: Renderer = request.app.state.renderer
+    return renderer.render(template, code=found.language, context={"visitor": found, **context})
+
+
+def go(path: str, **query: str) -> Response:
+    """On to another page, after a form (303: by GET)."""
+    return RedirectResponse(path + ("?" + urlencode(query) if query else ""), status_code=303)
+
+
+def to_sign_in(request: Request) -> Response:
+    """To the sign-in page, and back here after."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return go("/sign-in", **({"next": here} if here != "/" else {}))
+
+
+def error_page(request: Request, found: Visitor | None, error: errors.EtabliError) -> Response:
+    """The page of an error: what happened, what to do next, a way on."""
+    status = problems.status_of(error)
+    renderer: Renderer = request.app.state.renderer
+    code = found.language if found else "en"
+    context = {"visitor": found, "status": status, "error": error, "request_id": request.state.request_id}
+    html = renderer.render("error.html", code=code, context=context)
+    response = HTMLResponse(html, status_code=status, headers=problems.headers_of(error))
+    if found is not None and found.fresh_visit is not None:
+        visitors.set_cookie(response, visitors.VISIT_COOKIE, found.fresh_visit, max_age=None)
+    return response

@@ -1,0 +1,169 @@
+"""Who is behind a request: a person signed in, somebody not signed in, or the operator acting as a person.
+
+The session's token lives in a `__Host-` cookie, which no sibling origin can set or read (RFC 6265bis, 4.1.3.2). Forms carry a token
+derived from it by HMAC, so that nothing more is stored, and a form of one session is worth nothing in another. Before sign-in a random
+cookie of the same kind takes the session's place: a foreign site can sign nobody in as somebody else.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from etabli.identity import models
+from etabli.kernel import errors
+from etabli.web import language, problems, walls
+from etabli.web.rooms import Rooms
+
+SESSION_COOKIE = "__Host-etabli"
+VISIT_COOKIE = "__Host-etabli-visit"
+LANGUAGE_COOKIE = "__Host-etabli-language"
+PROJECT_COOKIE = "__Host-etabli-project"
+FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
+YEAR = 365 * 24 * 3600
+SECTIONS = ("/services", "/catalog", "/account")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks, and what every page shows of them."""
+
+    someone: models.User | None
+    session: models.Session | None  # None for nobody, and for the operator, who has no browser.
+    csrf: str
+    fresh_visit: str | None  # A visit's cookie to set, where the browser has none.
+    language: str
+    theme: str | None
+    accesses: tuple[models.Access, ...]
+    chosen_project: str
+    here: str  # The local address of this page, for forms that come back to it.
+
+    @property
+    def user(self) -> models.User:
+        """The person. SignInNeeded where nobody is signed in."""
+        if self.someone is None:
+            raise problems.SignInNeeded()
+        return self.someone
+
+    @property
+    def session_id(self) -> str:
+        """The session's id. Forbidden for the operator, who opens things in a browser."""
+        if self.session is None:
+            raise errors.Forbidden("this takes a browser's session", hint="open it from a browser that is signed in")
+        return self.session.id
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the lab's operator acts as this person."""
+        return self.someone is not None and self.session is None
+
+    @property
+    def project(self) -> models.Access:
+        """The project that pages show: the one chosen, else the person's own."""
+        for access in self.accesses:
+            if access.project.slug == self.chosen_project:
+                return access
+        return next(access for access in self.accesses if access.project.slug == self.user.slug)
+
+    @property
+    def section(self) -> str:
+        """Which entry of the navigation this page is under."""
+        return next((section for section in SECTIONS if self.here.startswith(section)), self.here.partition("?")[0])
+
+
+async def visitor(request: Request) -> Visitor:
+    """Whoever asks; found once per request."""
+    known = getattr(request.state, "visitor", None)
+    if isinstance(known, Visitor):
+        return known
+    rooms: Rooms = request.app.state.rooms
+    caller: walls.Caller = request.state.caller
+    token = "" if caller.operator else request.cookies.get(SESSION_COOKIE, "")
+    found = await rooms.identity.sessions.find(token=token) if token else None
+    someone = found.user if found else None
+    if caller.operator is not None:
+        someone = await _operated(rooms, caller.operator)
+    visit = request.cookies.get(VISIT_COOKIE)
+    fresh = None if someone or visit else secrets.token_urlsafe(24)
+    made = Visitor(
+        someone=someone,
+        session=found.session if found else None,
+        csrf=csrf_token(token if found else visit or fresh or ""),
+        fresh_visit=fresh,
+        language=_language(request, someone, rooms),
+        theme=None,
+        accesses=await rooms.identity.projects.list(user_id=someone.id) if someone else (),
+        chosen_project=request.cookies.get(PROJECT_COOKIE, ""),
+        here=_here(request),
+    )
+    request.state.visitor = made
+    return made
+
+
+async def person(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:
+    """Whoever asks, who must be signed in. SignInNeeded where they are not."""
+    if found.someone is None:
+        raise problems.SignInNeeded()
+    return found
+
+
+async def current_user(found: Annotated[Visitor, Depends(visitor)]) -> models.User | None:
+    """Who is signed in, for pages of other rooms."""
+    return found.someone
+
+
+Anyone = Annotated[Visitor, Depends(visitor)]
+Person = Annotated[Visitor, Depends(person)]
+
+
+def csrf_token(secret: str) -> str:
+    """The token that forms of one session carry; it tells nothing of the session's own."""
+    return hmac.new(secret.encode(), b"etabli forms", hashlib.sha256).hexdigest()
+
+
+def check_csrf(found: Visitor, given: object) -> None:
+    """Forbidden where a form is not of this session."""
+    if found.is_operator:
+        return
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), found.csrf.encode()):
+        raise errors.Forbidden("this form is too old", hint="load the page again, then send it once more")
+
+
+def set_cookie(response: Response, name: str, value: str, *, max_age: int | None = YEAR) -> None:
+    """Set one of our cookies: this origin's alone, never read by scripts. `max_age` None: until the browser closes."""
+    response.set_cookie(name, value, max_age=max_age, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def drop_cookie(response: Response, name: str) -> None:
+    """Forget one of our cookies."""
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def local_path(text: str | None, default: str = "/") -> str:
+    """`text` where it is a path of this very origin, else `default`: nothing given in an address leads elsewhere."""
+    if not text or len(text) > 2000 or text[0] != "/" or text[1:2] in ("/", "\\"):
+        return default
+    if any(character in text for character in "\\\r\n\t\0") or not text.isprintable():
+        return default
+    return text
+
+
+async def _operated(rooms: Rooms, name: str) -> models.User:
+    people = rooms.identity.people
+    return await (people.first_admin() if name == FIRST_ADMINISTRATOR else people.named(slug=name))
+
+
+def _language(request: Request, someone: models.User | None, rooms: Rooms) -> str:
+    chosen = someone.language if someone else request.cookies.get(LANGUAGE_COOKIE)
+    return language.choose(
+        chosen=chosen, accepted=request.headers.get("accept-language", ""), default=rooms.lab.language
+    )
+
+
+def _here(request: Request) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query and request.method == "GET" else "")

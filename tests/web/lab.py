@@ -1,0 +1,142 @@
+"""A whole lab but for its machine: every capability real, over real SQLite, on the engine in memory, behind a door of a few lines."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+import uvicorn
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from etabli.door import models as door_models
+from etabli.engines import contract
+from etabli.engines.fake import FakeEngine
+from etabli.identity import accounts, keys, models
+from etabli.kernel.settings import LabSettings
+from etabli.web import app as web
+from etabli.web import visitors
+from etabli.web.rooms import Rooms
+from tests.web import parts
+
+PASSWORD = "une phrase assez longue"
+CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The rooms, the application over them, and short ways to fill them."""
+
+    rooms: Rooms
+    app: ASGIApp  # Behind the door.
+    engine: FakeEngine
+
+    async def admin(self) -> models.User:
+        """The first account, by the first link."""
+        token = await self.rooms.identity.invitations.first_link()
+        assert token is not None
+        form = accounts.Form(name="Ada Lovelace", password=PASSWORD, email="ada@example.org")
+        return await self.rooms.identity.invitations.join(token=token, form=form)
+
+    async def person(self, name: str, *, by: models.User, language: str = "en") -> models.User:
+        """One more account."""
+        invited = await self.rooms.identity.invitations.invite(by=by, lifetime=keys.LONGEST_TOKEN)
+        form = accounts.Form(name=name, password=PASSWORD, language=language)
+        return await self.rooms.identity.invitations.join(token=invited.token, form=form)
+
+    async def token(self, user: models.User) -> str:
+        """A session's token for that person."""
+        opened = await self.rooms.identity.sessions.open(user_id=user.id, address="127.0.0.1")
+        return opened.token
+
+    def browser(self, token: str | None = None) -> httpx.AsyncClient:
+        """A client that behaves as a browser does: it keeps cookies, and says that it comes from the lab's own pages."""
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
+            base_url=self.rooms.lab.origin,
+            headers={
+                "Accept": "text/html",
+                "Accept-Language": "en",
+                "Sec-Fetch-Site": "same-origin",
+                "Origin": self.rooms.lab.origin,
+            },
+        )
+        if token is not None:
+            client.headers["Cookie"] = f"{visitors.SESSION_COOKIE}={token}"
+        return client
+
+
+def csrf(page: str) -> str:
+    """The token of a page's forms."""
+    found = CSRF.search(page)
+    assert found is not None
+    return found.group(1)
+
+
+@asynccontextmanager
+async def opened(folder: Path, *, port: int = 8000) -> AsyncIterator[Lab]:
+    """A lab in a folder, its background work running."""
+    settings = LabSettings(port=port)
+    engine = FakeEngine(total=contract.Resources(cpu=8, memory_bytes=16 << 30))
+    async with parts.rooms(folder, lab=settings, engine=engine) as rooms:
+        yield Lab(rooms=rooms, app=Door(web.create(rooms), lab=settings), engine=engine)
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[Lab]:
+    """The same, on a port of this machine, for browsers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        async with opened(folder, port=listener.getsockname()[1]) as lab:
+            server = uvicorn.Server(
+                uvicorn.Config(lab.app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
+            )
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started:
+                await asyncio.sleep(0.01)
+            try:
+                yield lab
+            finally:
+                server.should_exit = True
+                await serving
+
+
+class Door:
+    """What Caddy and the authoriser do in front of the portal, in short: their headers, and services that greet who has their cookie."""
+
+    def __init__(self, app: ASGIApp, *, lab: LabSettings) -> None:
+        self._app = app
+        self._lab = lab
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = MutableHeaders(scope=scope)
+        for name in [name for name in headers if name.startswith("x-etabli-")]:
+            del headers[name]
+        headers["X-Etabli-Door"] = "1"
+        headers["X-Forwarded-For"] = "127.0.0.1"
+        host = headers.get("host", "")
+        is_service = host.partition(":")[0].endswith("." + self._lab.services_domain)
+        if is_service and not scope["path"].startswith("/.etabli/"):
+            await self._service(scope, receive, send, host=host, cookies=Headers(scope=scope).get("cookie", ""))
+            return
+        await self._app(scope, receive, send)
+
+    async def _service(self, scope: Scope, receive: Receive, send: Send, *, host: str, cookies: str) -> None:
+        if door_models.SERVICE_COOKIE in cookies:
+            await HTMLResponse(f"<h1>the service at {scope['path']}</h1>")(scope, receive, send)
+            return
+        query = urlencode({"host": host, "to": scope["path"]})
+        await RedirectResponse(f"{self._lab.origin}/open?{query}", status_code=303)(scope, receive, send)
+
+
+def operator(lab: Lab, slug: str) -> Mapping[str, str]:
+    """The headers of the operator's command line."""
+    return {"X-Etabli-Operator": slug, "Accept": "application/json"}

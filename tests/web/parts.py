@@ -1,0 +1,205 @@
+"""The rooms of a lab in a folder, real but for what needs a machine: builds are done at once, secrets are kept in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from etabli.catalog import context
+from etabli.catalog.service import Catalog
+from etabli.catalog.settings import BUILTIN, CatalogEntry, CatalogSettings
+from etabli.door.service import Door
+from etabli.engines.fake import FakeEngine
+from etabli.identity import models, service
+from etabli.identity.settings import IdentitySettings
+from etabli.kernel import errors, ids
+from etabli.kernel.clock import SystemClock
+from etabli.kernel.database import Database, sqlite_url
+from etabli.kernel.events import Events
+from etabli.kernel.settings import LabSettings, Layout
+from etabli.services import ports
+from etabli.services.reconcile import Reconciler
+from etabli.services.service import Rooms as ServiceRooms
+from etabli.services.service import Services
+from etabli.services.settings import ServicesSettings
+from etabli.services.store import Store
+from etabli.web.rooms import Rooms
+
+CHARTS = Path(__file__).parent / "charts"
+CATALOGS = CatalogSettings(
+    catalogs=[
+        CatalogEntry(
+            id="ide",
+            name={"en": "Interactive services", "fr": "Services interactifs"},
+            description={"en": "Notebooks, editors, databases", "fr": "Carnets, éditeurs, bases de données"},
+            location=BUILTIN,
+            highlighted=["notebook"],
+        )
+    ]
+)
+CHEAP = IdentitySettings(hash_memory_kib=8192, hash_passes=1, hash_lanes=1)
+
+
+@dataclass(frozen=True)
+class People:
+    """Services' port on identity."""
+
+    identity: service.Identity
+
+    async def ground(self, *, user_id: str, project_id: str) -> ports.Ground | None:
+        try:
+            access = await self.identity.projects.require(user_id=user_id, project_id=project_id)
+        except errors.NotFound:
+            return None
+        return _ground(access.project, may_change=access.role.covers(models.Role.MEMBER))
+
+    async def project_ground(self, *, project_id: str) -> ports.Ground:
+        return _ground(await self.identity.projects.get(project_id=project_id), may_change=True)
+
+    async def issue_token(self, *, service_id: str, project_id: str) -> str:
+        return f"token-of-{service_id}"
+
+    async def end_token(self, *, service_id: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Services' port on the catalogue."""
+
+    catalog: Catalog
+    lab: LabSettings
+    identity: service.Identity
+
+    async def render(
+        self,
+        *,
+        catalog: str,
+        chart: str,
+        version: str | None,
+        values: Mapping[str, object],
+        context: Mapping[str, object],
+        release: str,
+        namespace: str,
+    ) -> ports.Rendered:
+        found = await self.catalog.render(
+            catalog=catalog,
+            chart=chart,
+            version=version,
+            values=values,
+            context=context,
+            release=release,
+            namespace=namespace,
+        )
+        return ports.Rendered(
+            chart_version=found.chart_version, manifests=found.manifests, notes=found.notes, values=found.values
+        )
+
+    async def context(self, *, user_id: str, ground: ports.Ground, service_id: str) -> Mapping[str, object]:
+        user = await self.identity.people.get(user_id=user_id)
+        return context.Context(
+            user=context.User(idep=user.slug, name=user.name, email=user.email),
+            project=context.Project(id=ground.slug),
+            git=context.Git(name=user.name, email=user.email),
+            k8s=context.K8s(domain=self.lab.services_domain, random_subdomain=service_id),
+        ).tree()
+
+
+class Environments:
+    """One environment, which is built as soon as it is asked for, or when the test says so."""
+
+    def __init__(self) -> None:
+        self.ready = asyncio.Event()
+        self.ready.set()
+
+    def digest(self, image: str) -> str:
+        return f"digest-of-{image}"
+
+    async def ensure(self, image: str) -> None:
+        await self.ready.wait()
+
+    def is_built(self, digest: str) -> bool:
+        return self.ready.is_set()
+
+
+@dataclass
+class Belongings:
+    """Secrets in memory."""
+
+    kept: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    async def prepare(self, *, ground: ports.Ground) -> Mapping[str, str]:
+        return {"AWS_DEFAULT_REGION": "local"}
+
+    async def vault_token(self, *, ground: ports.Ground) -> ports.VaultToken:
+        return ports.VaultToken(token="vault-token", accessor=ids.new_id())
+
+    async def renew(self, *, accessor: str) -> bool:
+        return True
+
+    async def revoke(self, *, accessor: str) -> None:
+        pass
+
+    async def keep(self, *, key: str, data: Mapping[str, str]) -> None:
+        self.kept[key] = data
+
+    async def fetch(self, *, key: str) -> Mapping[str, str]:
+        return self.kept[key]
+
+    async def forget(self, *, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+@asynccontextmanager
+async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncIterator[Rooms]:
+    """Every room, its background work running."""
+    layout = Layout(data=folder / "data", run=folder / "run")
+    layout.make()
+    database, clock, events = Database(sqlite_url(layout.database)), SystemClock(), Events()
+    await database.create_tables()
+    identity = service.build(database=database, clock=clock, layout=layout, origin=lab.origin, settings=CHEAP)
+    await identity.open()
+    door = Door(database=database, clock=clock, lab=lab)
+    http = httpx.AsyncClient()
+    catalog = Catalog(CATALOGS, builtin=CHARTS, cache=folder / "charts", http=http, clock=clock)
+    await catalog.load()
+    beneath = ServiceRooms(
+        store=Store(database=database),
+        people=People(identity),
+        charts=Charts(catalog, lab, identity),
+        environments=Environments(),
+        belongings=Belongings(),
+        door=door,
+        engine=engine,
+        events=events,
+        clock=clock,
+        settings=ServicesSettings(),
+        domain=lab.services_domain,
+    )
+    reconciler = Reconciler(beneath)
+    services = Services(beneath, reconciler=reconciler)
+    working = asyncio.create_task(reconciler.run())
+    try:
+        yield Rooms(
+            identity=identity, catalog=catalog, services=services, door=door, events=events, clock=clock, lab=lab
+        )
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await catalog.close()
+        await http.aclose()
+        await database.close()
+
+
+def _ground(project: models.Project, *, may_change: bool) -> ports.Ground:
+    personal = project.kind is models.ProjectKind.PERSONAL
+    return ports.Ground(
+        project_id=project.id,
+        slug=project.slug,
+        namespace=f"{'user' if personal else 'project'}-{project.slug}",
+        personal=personal,
+        may_change=may_change,
+    )
