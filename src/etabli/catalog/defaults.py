@@ -8,7 +8,7 @@ property named.
 
 from collections.abc import Mapping
 
-from etabli.catalog import checks, errors, expressions, paths, schemas
+from etabli.catalog import checks, errors, expressions, paths, schemas, sliders
 from etabli.catalog.expressions import UNDEFINED, Missing
 from etabli.catalog.schemas import Schema
 
@@ -42,6 +42,8 @@ def coerce(schema: Schema, value: object) -> object | Missing:
         candidate = _number(value)
     elif kind == "string" and (value is None or isinstance(value, str | int | float)):
         candidate = "" if value is None else _word(value)
+        if sliders.is_slider(schema) and (quantity := sliders.converted(schema, candidate)) is not None:
+            candidate = quantity
     return candidate if candidate is not UNDEFINED and checks.fits(schema, candidate) else UNDEFINED
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from etabli.catalog import paths, schemas
 from etabli.catalog.schemas import Schema
+from etabli.kernel import errors as kernel_errors
+from etabli.kernel import quantities
 
 _BOUNDS = ("sliderMin", "sliderMax", "sliderStep", "sliderUnit")
 _WORDS = {"m": (1000.0, "cores"), "Mi": (1.0, "MiB"), "Gi": (1.0, "GiB"), "Ti": (1.0, "TiB")}
@@ -35,6 +37,17 @@ def amount(schema: Schema, value: object) -> float | None:
         return None
     digits = value.removesuffix(unit(schema)) if unit(schema) else value
     return float(digits) if _NUMBER.fullmatch(digits) else None
+
+
+def converted(schema: Schema, value: object) -> str | None:
+    """A quantity in this slider's unit (`2` cores as `2000m`, `512Mi` as `0.5Gi`); None where it is none."""
+    if unit(schema) not in _WORDS:
+        return None
+    try:
+        found = quantities.parse(value) / quantities.parse(f"1{unit(schema)}")
+    except kernel_errors.Invalid:
+        return None
+    return f"{found:.6g}{unit(schema)}"
 
 
 def words(schema: Schema, found: float) -> str:
