@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -162,6 +162,15 @@ def wait_until(done: Callable[[], bool], what: str, *, seconds: float = 60) -> N
     while not done():
         assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
         time.sleep(0.05)
+
+
+def command_lines() -> bytes:
+    """What every account of this machine may read of what runs."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            lines.append(path.read_bytes())
+    return b"\n".join(lines)
 
 
 def layout(folder: Path, run: Path) -> Layout:
