@@ -85,6 +85,7 @@ def _mount(mount: models.MountPlan, pod: models.PodPlan, folders: Mapping[str, P
     source = folders[mount.volume]
     return sandbox.Mount(
         target=mount.path,
-        source=source / mount.sub_path if mount.sub_path else source,
+        source=source,
+        subpath=mount.sub_path,
         read_only=mount.read_only or volume.kind is models.VolumeKind.FILES,
     )

@@ -42,7 +42,7 @@ class Node:
             return default
         if isinstance(value, str) and "\0" not in value:
             return value
-        raise wrong(self.at(key), value, "text")
+        raise wrong(self.at(key), type(value).__name__, "text without zero bytes")  # The value may be a secret.
 
     def name(self, key: str, pattern: re.Pattern[str] = LABEL) -> str:
         """A name that is there and follows `pattern`."""

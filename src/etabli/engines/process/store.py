@@ -3,14 +3,17 @@
     services/<service id>/record.json          the plan, whether it shall run, its addresses and keys; Secret data: 0600
     services/<service id>/volumes/<claim>/     kept until the service is destroyed
     services/<service id>/logs/<pod>/<container>.log
-    services/<service id>/pods/<pod>/pod.json  written before anything of the pod starts, removed after all of it is gone
-    services/<service id>/pods/<pod>/volumes/  emptyDirs and files, gone with the pod
+    services/<service id>/pods/<pod>/pod.json  written before anything of the pod starts
+    services/<service id>/pods/<pod>/volumes/  emptyDirs and files, whole once it has this name, gone with the pod
     services/<service id>/pods/<pod>/run/<container>.<attempt>/   a sandbox's own record
+
+    projects/<project id>/net/hosts            the names that its services know
 
 A record is written before what it speaks of happens, so a controller that starts anew sees at worst something recorded and not yet
 done, which it does then. What a newer Etabli wrote is refused, never guessed at.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +44,6 @@ class Record:
     plan: models.Plan
     wanted: Wanted = Wanted.RUNNING
     order: int = 0
-    admitted: bool = False
     addresses: Mapping[str, int] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)  # `host/path` → the upstream's key.
     grace_seconds: float | None = None  # Of the stop that was asked; None is each pod's own.
@@ -62,6 +64,7 @@ class ContainerRecord:
     message: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    spent: float = 0.0  # CPU-seconds of earlier attempts.
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class Store:
     def logs(self, service_id: str) -> Path:
         return self.service(service_id) / "logs"
 
+    def hosts(self, project_id: str) -> Path:
+        """The folder of a project's hosts file, which its sandboxes see."""
+        return self.root / "projects" / project_id / "net"
+
     def log(self, service_id: str, pod: str, container: str) -> Path:
         return self.logs(service_id) / pod / f"{container}.log"
 
@@ -125,6 +132,14 @@ class Store:
 
     def load_pod(self, service_id: str, pod: str) -> PodRecord | None:
         return _read(self.pod(service_id, pod) / "pod.json", _PODS)
+
+    def forget(self, service_id: str) -> None:
+        """Remove what is left of a service whose pods and volumes are gone: its record last, so that a kill is made good."""
+        folder = self.service(service_id)
+        for name in ("pods", "volumes", "logs"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / "record.json").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def save_pod(self, service_id: str, record: PodRecord) -> None:
         """Durably; its folder is made."""
