@@ -1,15 +1,18 @@
 """A real database, and a real front door: Caddy and the authoriser as processes, with upstreams that tell what reached them."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -126,6 +129,7 @@ class Upstream:
     path: Path
     requests: list[bytes] = field(default_factory=list)
     server: asyncio.Server | None = None
+    reply: Callable[[str], Awaitable[str]] | None = None  # From a request's head to a whole answer, in place of JSON.
 
     async def start(self) -> None:
         self.server = await asyncio.start_unix_server(self._serve, str(self.path))
@@ -141,17 +145,32 @@ class Upstream:
             while head := await _head(reader):
                 self.requests.append(head)
                 if b"upgrade: websocket" in head.lower():
-                    writer.write(
-                        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-                    )
+                    writer.write(_switch(head))
                     while data := await reader.read(1024):
                         writer.write(data)
                     break
-                body = json.dumps({"head": head.decode(), "upstream": self.path.name}).encode()
                 await _skip_body(reader, head)
+                if self.reply is not None:
+                    writer.write((await self.reply(head.decode())).encode())
+                    continue
+                body = json.dumps({"head": head.decode(), "upstream": self.path.name}).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         finally:
             writer.close()
+
+
+def _switch(head: bytes) -> bytes:
+    """Accept a websocket (RFC 6455, 4.2.2)."""
+    key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)
+    assert key
+    accept = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    lines = [
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Accept: " + accept,
+    ]
+    return b"\r\n".join([*lines, b"", b""])
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:

@@ -1,4 +1,4 @@
-"""The authoriser as a supervised component: in the components' network, where OpenBao and SeaweedFS ask it for the lab's public keys."""
+"""The authoriser as a supervised component, in the network where OpenBao and SeaweedFS ask it for the lab's public keys."""
 
 import sys
 from pathlib import Path
@@ -21,6 +21,7 @@ def component(
         name=NAME,
         argv=argv,
         folder=files.private_folder(layout.components / NAME),
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
         version=f"etabli {version}",
         needs=needs,
         health=models.Health(socket=layout.socket(NAME), path="/health"),
