@@ -3,6 +3,8 @@
 SeaweedFS talks to itself over sockets with fixed names, /tmp/seaweedfs-<part>-grpc-<port>.sock, whatever TMPDIR says. Two labs of one
 machine would answer for each other, and another account could put a socket of its own there first. Here each has its own /tmp.
 
+OpenBao runs so too: its own option for the mode of its socket needs names of users, which a namespace has not; here the umask does it.
+
 Promises: the command replaces this process (same pid, so signals and records reach it), has no capability, and sees the rest of the
 machine as before; each KEEP folder that lies under /tmp stays where it was. It needs user namespaces (user_namespaces(7)), no root.
 """
