@@ -13,6 +13,7 @@ hard link does not cross mounts: it is relocatable (`uv venv --relocatable`), so
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -34,14 +35,16 @@ OLDEST_PYTHON = "3.11"  # Locks hold from this one on, so that one lock serves e
 TAIL_BYTES = 1024  # Of a failed step, shown.
 STEP_FOLDERS = "step-*"  # Where the records of a build's sandboxes are, in its folder.
 MAKE_ROOM = "free space, or `etabli environments prune`"
+UV_ERROR = re.compile(r"^(error: |\s*× )", re.MULTILINE)
+REASON_CHARACTERS = 400
 NO_SPACE = ("No space left on device", "os error 28", "Disk quota exceeded")
 LEFT_BY_UV = (".lock", ".gitignore", "CACHEDIR.TAG")  # A tag that says "cache" would keep a tree out of backups.
 
 INSTALL = """
-uv=$1; python=$2; tree=$3; mode=$4
+uv=$1; python=$2; tree=$3; mode=$4; shift 4
 "$uv" venv --quiet --allow-existing --relocatable --python "$python" "$tree"
 exec "$uv" pip install --python "$tree/bin/python" --require-hashes --only-binary :all: --no-deps --link-mode "$mode" \
-  --requirements /run/etabli-work/requirements.lock
+  --requirements /run/etabli-work/requirements.lock "$@"
 """
 
 Tell = Callable[[BuildState], None]
@@ -51,12 +54,30 @@ class Workshop:
     """Runs the steps of one build, follows what they write, and says how a failed one ended."""
 
     def __init__(
-        self, *, builder: ports.Builder, folder: Path, log: Path, reach: models.Reach, clock: Clock, tell: Tell
+        self,
+        *,
+        environment: str,
+        builder: ports.Builder,
+        folder: Path,
+        log: Path,
+        reach: models.Reach,
+        clock: Clock,
+        tell: Tell,
     ) -> None:
+        self._environment = environment
         self._builder, self._folder, self._log = builder, folder, log
         self._reach, self._clock, self._tell = reach, clock, tell
         self._work = folder / "work"
         self._work.mkdir(exist_ok=True)
+
+    async def seal(self, target: Path) -> None:
+        """Make the finished tree what any project may be given."""
+        await self._builder.seal(target, environment=self._environment)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What uv can be told by an option alone: that there is no index beside the folders of wheels."""
+        return ("--no-index",) if "PIP_NO_INDEX" in self._reach.variables else ()
 
     def give(self, name: str, content: str | bytes) -> None:
         """Put a file where steps find it, under WORK."""
@@ -73,7 +94,8 @@ class Workshop:
     ) -> BuildState:
         """Run a step, telling how far it is. BuildFailed with its last words, or DiskFull."""
         step = models.Step(
-            id=f"build-{self._folder.name[-20:]}-{name}",
+            id=f"build-{self._environment}-{name}",
+            environment=self._environment,
             argv=argv,
             env={**_variables(), **self._reach.variables, **env},
             mounts=(*mounts, Mount(target=WORK, source=self._work), *self._reach.mounts),
@@ -105,7 +127,7 @@ async def resolve(spec: models.Spec, base: models.Base, workshop: Workshop, *, c
         workshop.give("excludes.txt", spec.excludes)
         command = f"pip compile {WORK}/requirements.txt --excludes {WORK}/excludes.txt --universal --generate-hashes"
         command += f" --only-binary :all: --python-version {spec.python or OLDEST_PYTHON}"
-        command += " --no-emit-index-url --no-emit-find-links"
+        command += " --no-emit-index-url --no-emit-find-links " + " ".join(workshop.options)
     command += f" --python {base.python} --no-header --quiet --output-file {WORK}/{LOCK}"
     await workshop.run("lock", (UV, *command.split()), *shared, begin=begin, env=_cache(f"{POOL}/cache"))
     return workshop.take(LOCK).replace(f"{WORK}/", "")
@@ -152,7 +174,7 @@ async def _install(plan: models.Plan, workshop: Workshop, *, target: Path, pool:
     mode = "hardlink" if plan.spec.post_build is None else "copy"
     return await workshop.run(
         "install",
-        ("/bin/sh", "-eu", "-c", INSTALL, "install", UV, plan.base.python, inside, mode),
+        ("/bin/sh", "-eu", "-c", INSTALL, "install", UV, plan.base.python, inside, mode, *workshop.options),
         _uv(),
         Mount(target=POOL, source=pool),
         begin=BuildState(BuildPhase.DOWNLOADING, "asking the package index"),
@@ -194,6 +216,7 @@ async def _finish(plan: models.Plan, workshop: Workshop, target: Path, *, packag
     finally:
         digested = await content
     await asyncio.to_thread(tree.make_uniform, target)
+    await workshop.seal(target)
     return digested
 
 
@@ -228,14 +251,21 @@ def _failure(name: str, outcome: models.Outcome, output: str) -> errors.BuildFai
     what = {"lock": "choosing versions", "install": "installing packages", "postbuild": "`postBuild`"}.get(
         name, f"`{name}`"
     )
-    reason = outcome.message or tail.rpartition("\n")[2][:300] or f"exit code {outcome.exit_code}"
+    reason = outcome.message or _reason(indexes.masked(output)) or f"exit code {outcome.exit_code}"
     return errors.BuildFailed(
         f"{what} failed: {reason}",
-        hint="the build's log tells more",
+        hint=outcome.hint or "the build's log tells more",
         command=name,
         exit_code=outcome.exit_code,
         output=tail,
     )
+
+
+def _reason(output: str) -> str:
+    """What a person is told first: uv's own error without its frame, else the last line."""
+    begin = UV_ERROR.search(output)
+    text = output[begin.start() :] if begin else output.strip().rpartition("\n")[2]
+    return " ".join(re.sub("[×├└│╰─▶╭]", " ", text).split())[:REASON_CHARACTERS]
 
 
 def _sha256(content: bytes) -> str:

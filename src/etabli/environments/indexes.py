@@ -78,7 +78,7 @@ def read(environ: Mapping[str, str], *, system: Path = Path("/etc")) -> Indexes:
         extra=tuple(_address(url, environ) for url in _words(extra)),
         find_links=_words(first("UV_FIND_LINKS", "PIP_FIND_LINKS", "find-links"), also=","),
         insecure_hosts=_words(first("UV_INSECURE_HOST", "PIP_TRUSTED_HOST", "trusted-host")),
-        no_index=(first("UV_NO_INDEX", "PIP_NO_INDEX", "no-index") or "").lower() in ("1", "true", "yes", "on"),
+        no_index=(first("PIP_NO_INDEX", "no-index") or "").lower() in ("1", "true", "yes", "on"),
         ca=Path(ca) if ca and Path(ca).is_file() else None,
         proxies=_proxies(environ, proxy),
     )
@@ -102,7 +102,7 @@ def for_services(indexes: Indexes, *, share_credentials: bool = False) -> models
     variables |= _tools("EXTRA_INDEX_URL", "INDEX", " ".join(map(keep, indexes.extra)))
     variables |= _tools("FIND_LINKS", "FIND_LINKS", " ".join(map(keep, links)), ",".join(map(keep, links)))
     variables |= _tools("TRUSTED_HOST", "INSECURE_HOST", " ".join(indexes.insecure_hosts))
-    variables |= _tools("NO_INDEX", "NO_INDEX", "1" if indexes.no_index else "")
+    variables |= {"PIP_NO_INDEX": "1"} if indexes.no_index else {}  # uv has an option for it, and no variable.
     if indexes.ca is not None:
         seen = str(indexes.ca).startswith(SEEN_INSIDE)
         variables |= dict.fromkeys(CA_READERS, str(indexes.ca) if seen else CA_INSIDE)

@@ -135,6 +135,7 @@ class Step:
     """One command of a build, run in a sandbox that sees the base, `mounts`, and nothing of the lab."""
 
     id: str
+    environment: str  # Whose build it is: one build of an environment runs at a time.
     argv: tuple[str, ...]
     env: Mapping[str, str]
     mounts: tuple[Mount, ...]
@@ -147,4 +148,5 @@ class Outcome:
     """How a step ended."""
 
     exit_code: int
-    message: str = ""  # Why it never started, where it did not.
+    message: str = ""  # Why it did not start, or was ended.
+    hint: str = ""  # What about this machine may be the reason, where it ended badly.

@@ -73,14 +73,14 @@ class Environments:
         """Whether services can start in it now."""
         return self._store.find(digest) is not None
 
-    def root(self, digest: str) -> Root:
+    async def root(self, digest: str) -> Root:
         """What a sandbox of this tree sees, variables included. NotFound where it is not built."""
-        found = self._store.find(digest)
+        found = await asyncio.to_thread(self._store.find, digest)
         if found is None:
             raise errors.NotFound(
                 f"the environment `{digest[:12]}` is not built", hint="`etabli environments build` builds it"
             )
-        return Root(environment=found.path, env=_variables(found.path))
+        return Root(environment=found.path, env=await asyncio.to_thread(_variables, found.path))
 
     def service_reach(self) -> models.Reach:
         """How pip, uv and git inside services reach the indexes, proxies and authorities of this machine."""
@@ -295,14 +295,13 @@ class Environments:
     @asynccontextmanager
     async def _workshop(self, name: str, key: str) -> AsyncIterator[tuple[build.Workshop, Path]]:
         """A folder to build in, the cache held, an empty log; whatever happens, the folder is gone after."""
-        with self._store.locked(CACHE_LOCK, shared=True) as held:
-            if not held:
-                raise errors.Unavailable("downloads are being removed", hint="try again in a minute")
+        async with self._alone(CACHE_LOCK, name, shared=True):
             await asyncio.to_thread(self._store.prepare_cache)
             log_file = self._store.log(name)
             files.write_atomically(log_file, "")
             with self._store.building_folder(key) as folder:
                 workshop = build.Workshop(
+                    environment=name,
                     builder=self._builder,
                     folder=folder,
                     log=log_file,
@@ -313,14 +312,18 @@ class Environments:
                 try:
                     yield workshop, folder
                 finally:
-                    # Cancelled meanwhile, the removal goes on in its thread.
-                    await asyncio.shield(asyncio.create_task(asyncio.to_thread(tree.remove, folder)))
+                    # Cancelled meanwhile, this goes on.
+                    await asyncio.shield(asyncio.create_task(self._clear(name, folder)))
+
+    async def _clear(self, name: str, folder: Path) -> None:
+        await self._builder.leave(name)
+        await asyncio.to_thread(tree.remove, folder)
 
     @asynccontextmanager
-    async def _alone(self, key: str, name: str) -> AsyncIterator[None]:
+    async def _alone(self, key: str, name: str, *, shared: bool = False) -> AsyncIterator[None]:
         """Hold a lock, waiting for whoever has it, and telling here what it tells there."""
         while True:
-            with self._store.locked(key) as held:
+            with self._store.locked(key, shared=shared) as held:
                 if held:
                     yield
                     return

@@ -85,12 +85,14 @@ class Store:
 
     def make_durable(self, digest: str) -> None:
         """Wait until the tree, and the cache that it came from, are on the disk; then trust them for ever."""
+        mark = self._read_cache_mark()
+        os.sync()
+        record = self.trees / digest / RECORD
+        if record.exists():
+            files.write_atomically(record.with_name(DURABLE), "")
         with self.locked(CACHE_LOCK) as alone:
-            os.sync()
-            record = self.trees / digest / RECORD
-            if record.exists():
-                files.write_atomically(record.with_name(DURABLE), "")
-            if alone:  # Else another build writes to the cache, and syncs it in its turn.
+            # A build that began meanwhile left a mark of its own, and syncs what it wrote in its turn.
+            if alone and mark == self._read_cache_mark():
                 self._cache_mark.unlink(missing_ok=True)
 
     def remove(self, digest: str) -> bool:
@@ -123,10 +125,11 @@ class Store:
     def prepare_cache(self) -> None:
         """To be called before a build uses the cache: it is emptied where a power loss may have left holes in it."""
         boot = processes.boot_id()
-        if self._cache_mark.exists() and self._cache_mark.read_text() != boot:
+        mark = self._read_cache_mark()
+        if mark and not mark.startswith(boot):
             tree.remove(self.cache)
         files.private_folder(self.cache)
-        files.write_atomically(self._cache_mark, boot)
+        files.write_atomically(self._cache_mark, f"{boot} {secrets.token_hex(8)}")
 
     def empty_cache(self) -> bool:
         """Forget downloads, unless somebody builds now. Trees do not need them."""
@@ -135,6 +138,13 @@ class Store:
                 tree.remove(self.cache)
                 files.private_folder(self.cache)
             return alone
+
+    def _read_cache_mark(self) -> str:
+        """The boot in which the cache was written and not synced since, and which build wrote last; empty where all is synced."""
+        try:
+            return self._cache_mark.read_text()
+        except FileNotFoundError:
+            return ""
 
     # Locks between processes
 

@@ -1,6 +1,6 @@
 """A tree on the disk: files copied in, made uniform, measured, digested, compared.
 
-Two builds of one lock give the same content digest wherever they are made: modes are 0644 or 0755, nothing is setuid, every file has
+Two builds of one lock give the same content digest wherever they are made: there are two modes, nothing is setuid, every file has
 one date. The date also makes compiled bytecode valid for ever, since an overlay's lower keeps it. Bytecode itself is not digested:
 it follows from the sources, and `marshal` does not promise the same bytes twice.
 
@@ -17,6 +17,9 @@ from pathlib import Path
 from etabli.environments import models
 from etabli.kernel import errors
 
+# As sandboxes are given trees: the group that projects share may write over them, in an overlay. A file that is a hard link is part of
+# trees in use, so a build must never take that right away, even for a moment.
+PLAIN, EXECUTABLE = 0o664, 0o775
 EPOCH = 946_684_800  # 2000-01-01: any date does, as long as it is the same; zip archives know none before 1980.
 PYTHON_PLACEHOLDER = "lib/python3/"  # In `files/`: the tree's own `lib/python3.N/`.
 BYTECODE = "__pycache__"
@@ -36,7 +39,7 @@ def copy_in(tree: Path, files: Iterable[models.CopiedFile], *, python_folder: st
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # Never into a hard link.
         target.write_bytes(file.content)
-        target.chmod(0o755 if file.executable else 0o644)
+        target.chmod(EXECUTABLE if file.executable else PLAIN)
 
 
 def make_uniform(tree: Path) -> None:
@@ -50,7 +53,7 @@ def make_uniform(tree: Path) -> None:
             path = os.path.join(folder, name)
             kind = os.lstat(path).st_mode
             if stat.S_ISREG(kind):
-                os.chmod(path, 0o755 if kind & stat.S_IXUSR else 0o644)
+                os.chmod(path, EXECUTABLE if kind & stat.S_IXUSR else PLAIN)
                 os.utime(path, (EPOCH, EPOCH))
             elif not stat.S_ISLNK(kind):
                 # A socket or a pipe that `postBuild` left: it means nothing in a tree, and would stop whoever reads it.
@@ -106,7 +109,7 @@ def _entry(tree: Path, path: Path, info: os.stat_result) -> str:
     with (tree / path).open("rb") as file:
         while chunk := file.read(CHUNK):
             content.update(chunk)
-    return f"file {stat.S_IMODE(info.st_mode):o} {content.hexdigest()}\0{path.as_posix()}\n"
+    return f"{'program' if info.st_mode & stat.S_IXUSR else 'file'} {content.hexdigest()}\0{path.as_posix()}\n"
 
 
 def _walk(tree: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -120,10 +123,10 @@ def _walk(tree: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _open_folders(root: Path) -> None:
-    """Give every folder under `root` the mode 0755: one without rights for its owner can be neither read nor emptied."""
-    root.chmod(0o755)
+    """Give every folder under `root` its plain mode: one without rights for its owner can be neither read nor emptied."""
+    root.chmod(EXECUTABLE)
     for folder, folders, _ in os.walk(root):
         for name in folders:
             path = os.path.join(folder, name)
             if not os.path.islink(path):
-                os.chmod(path, 0o755)
+                os.chmod(path, EXECUTABLE)
