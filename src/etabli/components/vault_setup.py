@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import secrets
+import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -170,6 +171,9 @@ def _role() -> Body:
         "bound_audiences": [openbao.AUDIENCE],
         "user_claim": "sub",
         "claim_mappings": {"preferred_username": "preferred_username"},
+        # An empty name would make `kv/metadata/` somebody's folder: the issuer never says one, and nobody comes in with one.
+        "bound_claims_type": "glob",
+        "bound_claims": {"preferred_username": [f"{first}*" for first in string.ascii_lowercase + string.digits]},
         "token_policies": ["own-folder"],
         "token_no_default_policy": True,
         "token_period": f"{int(SERVICE_PERIOD.total_seconds())}s",
