@@ -143,6 +143,22 @@ async def test_a_post_build_changes_the_tree_at_its_final_path(lab: Environments
     assert not (tree.path / "pipe").exists()
 
 
+async def test_a_post_build_never_sees_the_machines_logins(make_lab: MakeLab, folder: Path, wheels: Path) -> None:
+    environ = {
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_NO_INDEX": "1",
+        "PIP_INDEX_URL": "https://me:hunter2@index.example/simple",
+    }
+    lab = make_lab(environ=environ)
+    script = "#!/bin/sh\nenv > $VIRTUAL_ENV/seen\n"
+    write_environment(folder, "scripted", {"requirements.txt": "alpha\n", "postBuild": script})
+
+    seen = ((await lab.ensure("etabli/scripted")).path / "seen").read_text()
+
+    assert "PIP_INDEX_URL=https://index.example/simple" in seen
+    assert "hunter2" not in seen
+
+
 async def test_a_failing_post_build_says_its_last_words_and_leaves_nothing(
     lab: Environments, folder: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from uv import find_uv_bin
 
@@ -28,6 +29,8 @@ from etabli.sandbox.models import ENVIRONMENT_PATH, Mount
 UV = "/run/etabli-uv"
 POOL = "/run/etabli-pool"
 WORK = "/run/etabli-work"
+CACHE = MappingProxyType({"UV_CACHE_DIR": f"{POOL}/cache"})
+NO_REACH = models.Reach()
 BYTECODE = Path(__file__).with_name("bytecode.py")
 BYTECODE_INSIDE = "/run/etabli-bytecode.py"
 LOCK = "requirements.lock"
@@ -61,12 +64,14 @@ class Workshop:
         folder: Path,
         log: Path,
         reach: models.Reach,
+        script_reach: models.Reach,
         clock: Clock,
         tell: Tell,
     ) -> None:
         self._environment = environment
         self._builder, self._folder, self._log = builder, folder, log
-        self._reach, self._clock, self._tell = reach, clock, tell
+        self.reach, self.script_reach = reach, script_reach  # uv's, with credentials, and that of other people's code.
+        self._clock, self._tell = clock, tell
         self._work = folder / "work"
         self._work.mkdir(exist_ok=True)
 
@@ -77,7 +82,7 @@ class Workshop:
     @property
     def options(self) -> tuple[str, ...]:
         """What uv can be told by an option alone: that there is no index beside the folders of wheels."""
-        return ("--no-index",) if "PIP_NO_INDEX" in self._reach.variables else ()
+        return ("--no-index",) if "PIP_NO_INDEX" in self.reach.variables else ()
 
     def give(self, name: str, content: str | bytes) -> None:
         """Put a file where steps find it, under WORK."""
@@ -90,15 +95,21 @@ class Workshop:
         return (self._work / name).read_text()
 
     async def run(
-        self, name: str, argv: tuple[str, ...], *mounts: Mount, begin: BuildState, env: Mapping[str, str]
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        *mounts: Mount,
+        begin: BuildState,
+        env: Mapping[str, str] = MappingProxyType({}),
+        reach: models.Reach = NO_REACH,
     ) -> BuildState:
         """Run a step, telling how far it is. BuildFailed with its last words, or DiskFull."""
         step = models.Step(
             id=f"build-{self._environment}-{name}",
             environment=self._environment,
             argv=argv,
-            env={**_variables(), **self._reach.variables, **env},
-            mounts=(*mounts, Mount(target=WORK, source=self._work), *self._reach.mounts),
+            env={**_variables(), **reach.variables, **env},
+            mounts=(*mounts, Mount(target=WORK, source=self._work), *reach.mounts),
             folder=self._folder / f"step-{name}",
             log=self._log,
         )
@@ -129,7 +140,7 @@ async def resolve(spec: models.Spec, base: models.Base, workshop: Workshop, *, c
         command += f" --only-binary :all: --python-version {spec.python or OLDEST_PYTHON}"
         command += " --no-emit-index-url --no-emit-find-links " + " ".join(workshop.options)
     command += f" --python {base.python} --no-header --quiet --output-file {WORK}/{LOCK}"
-    await workshop.run("lock", (UV, *command.split()), *shared, begin=begin, env=_cache(f"{POOL}/cache"))
+    await workshop.run("lock", (UV, *command.split()), *shared, begin=begin, env=CACHE, reach=workshop.reach)
     return workshop.take(LOCK).replace(f"{WORK}/", "")
 
 
@@ -178,7 +189,8 @@ async def _install(plan: models.Plan, workshop: Workshop, *, target: Path, pool:
         _uv(),
         Mount(target=POOL, source=pool),
         begin=BuildState(BuildPhase.DOWNLOADING, "asking the package index"),
-        env=_cache(f"{POOL}/cache"),
+        env=CACHE,
+        reach=workshop.reach,
     )
 
 
@@ -196,6 +208,7 @@ async def _post_build(plan: models.Plan, workshop: Workshop, target: Path) -> No
         Mount(target=ENVIRONMENT_PATH, source=target),
         begin=BuildState(BuildPhase.FINISHING, "running `postBuild`"),
         env={"PATH": f"{ENVIRONMENT_PATH}/bin:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": ENVIRONMENT_PATH},
+        reach=workshop.script_reach,
     )
 
 
@@ -208,7 +221,6 @@ async def _finish(plan: models.Plan, workshop: Workshop, target: Path, *, packag
         Mount(target=ENVIRONMENT_PATH, source=target),
         Mount(target=BYTECODE_INSIDE, source=BYTECODE, read_only=True),
         begin=BuildState(BuildPhase.FINISHING, "compiling", packages=packages),
-        env={},
     )
     content = asyncio.create_task(asyncio.to_thread(tree.digest, target))
     try:
@@ -230,10 +242,6 @@ def _variables() -> dict[str, str]:
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
     }
-
-
-def _cache(inside: str) -> dict[str, str]:
-    return {"UV_CACHE_DIR": inside}
 
 
 def _uv() -> Mount:

@@ -306,6 +306,7 @@ class Environments:
                     folder=folder,
                     log=log_file,
                     reach=indexes.for_builds(self._indexes),
+                    script_reach=self.service_reach(),
                     clock=self._clock,
                     tell=lambda state: self._tell(name, state),
                 )

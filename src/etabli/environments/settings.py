@@ -22,6 +22,6 @@ class EnvironmentSettings(Section):
     build_minutes: int = Field(default=60, ge=1, description="A build that takes longer is ended, in minutes.")
     share_index_credentials: bool = Field(
         default=False,
-        description="Whether services get the user names and passwords that this machine's package index addresses hold; "
-        "builds always do, and what they print is masked.",
+        description="Whether services get the user names and passwords that this machine's package index addresses hold, "
+        "and the scripts of builds; uv itself always does, and what it prints is masked.",
     )

@@ -20,6 +20,7 @@ class SandboxBuilder:
 
     def __init__(self, sandboxes: Sandboxes, settings: EnvironmentSettings) -> None:
         self._sandboxes, self._settings = sandboxes, settings
+        self._grounds: dict[str, Ground] = {}
 
     async def run(self, step: models.Step) -> models.Outcome:
         ground = await self._ground(step.environment)
@@ -47,8 +48,12 @@ class SandboxBuilder:
         await self._sandboxes.take(await self._ground(environment), tree, shared=True)
 
     async def leave(self, environment: str) -> None:
-        await self._sandboxes.remove_ground(await self._ground(environment))
+        ground = self._grounds.pop(environment, None)
+        if ground is not None:
+            await self._sandboxes.remove_ground(ground)
 
     async def _ground(self, environment: str) -> Ground:
         # Short, since paths of sockets are: a UNIX socket's has at most 107 bytes.
-        return await self._sandboxes.ensure_project("b-" + hashlib.sha256(environment.encode()).hexdigest()[:8])
+        name = "b-" + hashlib.sha256(environment.encode()).hexdigest()[:8]
+        self._grounds[environment] = await self._sandboxes.ensure_project(name)
+        return self._grounds[environment]
