@@ -43,14 +43,16 @@ class Root:
 class Mount:
     """One more place inside: a folder or a file. `source` None means a fresh tmpfs of at most `size_bytes`.
 
-    A source is opened without following links in its last component, so a name that was swapped for a link is refused.
-    The ground's uid must be able to read it (`Sandboxes.give`); folders above it need not be open to anyone but the lab.
+    A source is opened without following a link at its end, and `subpath` (what is shown is that folder or file under the source)
+    without following any: a name that a service swapped for a link is refused. The ground's uid must be able to
+    read it (`Sandboxes.give`); folders above it need not be open to anyone but the lab.
     """
 
     target: str
     source: Path | None = None
     read_only: bool = False
     size_bytes: int | None = None
+    subpath: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Limits:
 class SandboxSpec:
     """One sandbox: a pod's container, an init container, a build step."""
 
-    id: str  # Names its limits; unique among living sandboxes.
+    id: str  # What logs and messages call it.
     argv: tuple[str, ...]
     root: Root = Root()
     env: Mapping[str, str] = field(default_factory=dict)  # The whole environment inside: nothing leaks from ours.

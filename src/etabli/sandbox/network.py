@@ -1,0 +1,208 @@
+"""The network of a project: a bridge in a router namespace, one cable to each pod, and packet filter rules.
+
+Every address of a pod's traffic beyond the bridge is replaced by the router's. A Service's address is on no link: pods send it to
+the gateway, which forwards it to a pod; packets that turn back to the bridge are masqueraded, or the answer would take the short
+way and be refused. Link-local addresses are never forwarded: a cloud machine's own credentials are served there.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from etabli.kernel import errors
+from etabli.kernel.processes import ProcessRef
+from etabli.sandbox import namespaces, syscalls
+from etabli.sandbox.models import CREDENTIALS_ADDRESS, VirtualService
+from etabli.sandbox.netlink import Netlink
+
+BRIDGE = "br0"
+PREFIX = 24
+_SETTINGS = Path("/proc/sys/net/ipv4")  # Of the network namespace of whoever looks.
+
+
+@dataclass(frozen=True)
+class Router:
+    """The addresses of a project."""
+
+    gateway: str
+    services: str  # Network of Services, `a.b.c.0/24`.
+
+
+@dataclass(frozen=True)
+class SetRules:
+    """Replace the packet filter rules of a ground, all at once."""
+
+    holder: ProcessRef
+    nft: Path
+    rules: str
+    detached: ClassVar[bool] = False
+
+    def perform(self) -> bool:
+        namespaces.enter(self.holder, syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
+        syscalls.keep_capability(syscalls.CAP_NET_ADMIN)
+        done = subprocess.run(
+            [self.nft, "-f", "-"], input=self.rules.encode(), capture_output=True, env={}, check=False
+        )
+        if done.returncode:
+            raise errors.Unavailable(f"`nft` failed: {done.stderr.decode(errors='replace')[:1000].strip()}")
+        return True
+
+
+@dataclass(frozen=True)
+class PlugPod:
+    """Make a pod's network namespace and shared memory, or plug one that `source` still has into a new bridge."""
+
+    holder: ProcessRef
+    kept: Path  # The holder's tmpfs.
+    pod: str
+    address: str
+    gateway: str
+    shared_memory_bytes: int
+    source: ProcessRef | None = None  # A process of the pod, where its namespace outlived the holder that kept it.
+    plug: bool = True  # False where the namespace that `source` has is still plugged in.
+    detached: ClassVar[bool] = False
+
+    def perform(self) -> bool:
+        kinds = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS
+        descriptor = None if self.source is None else os.open(f"/proc/{self.source.pid}/ns/net", os.O_RDONLY)
+        namespaces.enter(self.holder, kinds)
+        namespaces.take_shared_group()
+        place = self.kept / f"{self.pod}.net"
+        if place.exists() and descriptor is None:
+            return False
+        with Netlink() as router:
+            _enter_pod_network(descriptor)
+            if self.plug:
+                self._plug(router)
+        self._keep(place)
+        return True
+
+    def _plug(self, router: Netlink) -> None:
+        """In the pod's namespace: a cable to the bridge, `router` being a socket in the router's namespace."""
+        cable = f"p{self.address.rpartition('.')[2]}"
+        router.delete(cable)
+        own = os.open("/proc/self/ns/net", os.O_RDONLY)
+        router.add_pair(cable, peer="eth0", peer_namespace=own)
+        router.up(cable, master=BRIDGE)
+        _set_up_pod(self.address, self.gateway)
+
+    def _keep(self, place: Path) -> None:
+        shared = self.kept / f"{self.pod}.shm"
+        shared.mkdir(exist_ok=True)
+        options = f"mode=1777,size={self.shared_memory_bytes}"
+        syscalls.mount(
+            "tmpfs", str(shared), kind="tmpfs", flags=syscalls.MS_NOSUID | syscalls.MS_NODEV, options=options
+        )
+        # The file appears last, complete: whoever sees it may enter it.
+        making = place.with_suffix(".making")
+        making.touch()
+        syscalls.mount("/proc/self/ns/net", str(making), flags=syscalls.MS_BIND)
+        place.symlink_to(making.name)
+
+
+@dataclass(frozen=True)
+class UnplugPod:
+    """Forget a pod's network: it goes when the last of its processes does."""
+
+    holder: ProcessRef
+    kept: Path
+    pod: str
+    detached: ClassVar[bool] = False
+
+    def perform(self) -> bool:
+        namespaces.enter(self.holder, syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+        namespaces.take_shared_group()
+        (self.kept / f"{self.pod}.net").unlink(missing_ok=True)
+        making, shared = self.kept / f"{self.pod}.making", self.kept / f"{self.pod}.shm"
+        if making.exists():
+            syscalls.unmount(str(making))
+            making.unlink()
+        if shared.exists():
+            syscalls.unmount(str(shared))
+            shared.rmdir()
+        return True
+
+
+def set_up(router: Router | None) -> None:
+    """In a fresh network namespace: its loopback and, for a project, the bridge with the gateway's addresses."""
+    with Netlink() as links:
+        links.up("lo")
+        if router is None:
+            return
+        links.add_bridge(BRIDGE)
+        links.add_address(BRIDGE, router.gateway, PREFIX)
+        links.add_address(BRIDGE, CREDENTIALS_ADDRESS, 32)
+        links.up(BRIDGE)
+    _SETTINGS.joinpath("ip_forward").write_text("1")
+    _SETTINGS.joinpath("ip_unprivileged_port_start").write_text("0")  # The agent listens on the front door's port.
+
+
+def rules(router: Router, services: Iterable[VirtualService]) -> str:
+    """The rules of a project, as `nft -f` reads them: loading them replaces the ones before in one transaction."""
+    pods = f"{router.gateway.rpartition('.')[0]}.0/{PREFIX}"
+    forwards = [line for service in services for line in _forward(service)]
+    chain = "\n    ".join(forwards)
+    return f"""\
+table ip etabli
+delete table ip etabli
+table ip etabli {{
+  chain services {{
+    {chain}
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat;
+    ip daddr {router.services} jump services
+  }}
+  chain output {{
+    type nat hook output priority dstnat;
+    ip daddr {router.services} jump services
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat;
+    ip saddr {pods} oifname != "{BRIDGE}" masquerade
+    ip saddr {pods} oifname "{BRIDGE}" ct status dnat masquerade
+  }}
+  chain forward {{
+    type filter hook forward priority filter;
+    ip daddr {router.services} meta l4proto tcp reject with tcp reset
+    ip daddr {router.services} reject
+    ip daddr 169.254.0.0/16 reject
+  }}
+  chain local {{
+    type filter hook output priority filter;
+    ip daddr {router.services} reject
+  }}
+}}
+"""
+
+
+def _forward(service: VirtualService) -> Sequence[str]:
+    if not service.endpoints:
+        return ()
+    match = f"ip daddr {service.address} {service.protocol} dport {service.port}"
+    if len(service.endpoints) == 1:
+        address, port = service.endpoints[0]
+        return (f"{match} dnat to {address}:{port}",)
+    choices = ", ".join(f"{n} : {address} . {port}" for n, (address, port) in enumerate(service.endpoints))
+    return (f"{match} dnat ip to numgen random mod {len(service.endpoints)} map {{ {choices} }}",)
+
+
+def _enter_pod_network(descriptor: int | None) -> None:
+    if descriptor is None:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+    else:
+        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
+
+
+def _set_up_pod(address: str, gateway: str) -> None:
+    with Netlink() as links:
+        links.up("lo")
+        links.add_address("eth0", address, PREFIX)
+        links.up("eth0")
+        links.add_default_route(gateway, "eth0")
+    _SETTINGS.joinpath("ip_unprivileged_port_start").write_text(
+        "0"
+    )  # As in a container: a service may listen on port 80.
