@@ -29,13 +29,19 @@ from etabli.storage.service import Storage
 log = structlog.get_logger()
 
 PATH = b"/credentials"
-REQUEST_SECONDS = 10.0  # For the agent's line, then for the request: agents are local, SDKs send at once.
-WHOLE_SECONDS = 60.0  # For all of it: the store may take a while to answer for the keys.
 PREFACE_BYTES = 200
 REQUEST_BYTES = 16 * 1024  # A request line and headers; a body is refused.
-CONNECTIONS = 512
-CONNECTIONS_OF_A_PROJECT = 64
 RETRY_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What callers may hold."""
+
+    request_seconds: float = 10.0  # For the agent's line, then for the request: agents are local, SDKs send at once.
+    whole_seconds: float = 60.0  # For all of it: the store may take a while to answer for the keys.
+    connections: int = 512
+    connections_of_a_project: int = 64
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ class Malformed(Exception):
 class CredentialEndpoint:
     """Serves keys to services."""
 
-    def __init__(self, *, storage: Storage, tokens: ServiceTokens) -> None:
-        self._storage, self._tokens = storage, tokens
+    def __init__(self, *, storage: Storage, tokens: ServiceTokens, limits: Limits = Limits()) -> None:
+        self._storage, self._tokens, self._limits = storage, tokens, limits
         self._open: Counter[str] = Counter()
         self._total = 0
 
@@ -80,8 +86,8 @@ class CredentialEndpoint:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._total += 1
         try:
-            if self._total <= CONNECTIONS:
-                async with asyncio.timeout(WHOLE_SECONDS):
+            if self._total <= self._limits.connections:
+                async with asyncio.timeout(self._limits.whole_seconds):
                     await self._converse(reader, writer)
         except (Malformed, TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
             log.debug("credentials call dropped", reason=type(error).__name__)
@@ -96,10 +102,10 @@ class CredentialEndpoint:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=REQUEST_BYTES)
-        async with asyncio.timeout(REQUEST_SECONDS):
+        async with asyncio.timeout(self._limits.request_seconds):
             caller = await _preface(reader)
         with self._place(caller) as is_free:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self._limits.request_seconds):
                 request = await _request(reader, connection)
             answer = await self._answer(request, caller) if is_free else _busy()
             writer.write(_encode(connection, request, answer))
@@ -128,7 +134,7 @@ class CredentialEndpoint:
         """Whether there is room for one more of this project; counted while the block lasts."""
         self._open[caller.project_id] += 1
         try:
-            yield self._open[caller.project_id] <= CONNECTIONS_OF_A_PROJECT
+            yield self._open[caller.project_id] <= self._limits.connections_of_a_project
         finally:
             self._open[caller.project_id] -= 1
             if not self._open[caller.project_id]:
