@@ -87,9 +87,21 @@ class Lab:
     def up(self) -> subprocess.Popen[bytes]:
         """Start a supervisor as a process of its own."""
         plan.save(self.plan, self.path)
-        argv = (sys.executable, "-m", "etabli.components.supervisor", str(self.path))
+        return self.spawn(sys.executable, "-m", "etabli.components.supervisor", str(self.path))
+
+    def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
+        """Start a supervisor by this command."""
         self.supervisors.append(subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE))
         return self.supervisors[-1]
+
+    def written(self, name: str) -> models.Status | None:
+        """What the supervisor last wrote of a component."""
+        _, known = status._written(self.plan.run)
+        return known.get(name)
+
+    def recorded(self, name: str) -> bool:
+        """Whether a process is recorded for a component."""
+        return processes.load(self.folder(name) / child.RECORD) is not None
 
     async def ready(self, *, within: float = DEADLINE) -> status.Snapshot:
         """Wait until everything answers."""

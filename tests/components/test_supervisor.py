@@ -1,16 +1,18 @@
 """What the supervisor promises, on real processes that are really killed."""
 
 import asyncio
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from etabli.components import child, models, plan, status
+from etabli.components import child, inner, models, plan, status
 from etabli.components.supervisor import Supervisor, down
 from etabli.kernel import errors, processes
 from etabli.kernel.clock import SystemClock
@@ -113,6 +115,61 @@ async def test_a_killed_holder_is_replaced_on_the_same_network(lab: Lab) -> None
     assert {tell_network(lab.ref(name)) for name in ("store", "vault", "network")} == {network}
 
 
+async def test_a_holder_is_replaced_through_a_component_that_nested_a_namespace_of_its_own(lab: Lab) -> None:
+    nested = lab.answering("store", inner=True)
+    lab.add(replace(nested, argv=(inner.program("unshare"), "--user", "--map-current-user", "--", *nested.argv)))
+    lab.answering("vault", inner=True)
+    lab.up()
+    await lab.ready()
+    network = tell_network(lab.ref("store"))
+    holder, killed = lab.kill("network"), lab.kill("vault")
+    await until(lambda: lab.ref("vault") != killed and lab.ref("network") != holder, "both anew")
+    await lab.ready()
+    assert {tell_network(lab.ref(name)) for name in ("store", "vault", "network")} == {network}
+
+
+async def test_a_component_that_was_left_in_another_network_is_brought_back(lab: Lab) -> None:
+    lab.answering("store", inner=True)
+    supervisor = Supervisor(lab.plan, clock=SystemClock(), pace=HURRIED)
+    running = asyncio.create_task(supervisor.run())
+    await until(lambda: supervisor.statuses[0].state is models.State.RUNNING, "RUNNING")
+    lone = lab.ref("store")
+    (lab.folder("store") / child.RECORD).unlink()  # So that the next holder cannot find the network through it.
+    lab.kill("network")
+    await until(lambda: lab.recorded("store") and lab.ref("store") != lone and supervisor.statuses[0].ready, "another")
+    assert tell_network(lab.ref("store")) == tell_network(lab.ref("network"))
+    supervisor.stop()
+    await running
+
+
+async def test_a_full_disk_is_said_and_heals_once_there_is_room(lab: Lab) -> None:
+    lab.running("store", "import time; time.sleep(99)")
+    plan.save(lab.plan, lab.told)
+    small = f"mount -t tmpfs -o size=256k none {lab.plan.data}; exec {sys.executable} -m etabli.components.supervisor {lab.told}"
+    supervisor = lab.spawn("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", small)
+    disk = Path(f"/proc/{supervisor.pid}/root/{lab.plan.data}")
+    await until(lambda: (seen := lab.written("store")) is not None and seen.ready, "readiness")
+    fill(disk / "filler")
+    before = lab.written("store")
+    assert before
+    assert before.pid
+    os.kill(before.pid, signal.SIGKILL)
+    await until(lambda: "No space left" in (lab.written("store") or before).words, "the reason")
+    (disk / "filler").unlink()
+    await until(lambda: (seen := lab.written("store")) is not None and seen.ready and seen.pid != before.pid, "health")
+    assert supervisor.poll() is None
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return
+
+
 async def test_the_inner_network_has_a_loopback_and_nothing_else(lab: Lab) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     code = f"""
@@ -160,7 +217,7 @@ async def test_a_component_that_does_not_answer_in_time_says_so(lab: Lab) -> Non
 
 async def test_a_component_that_hangs_is_killed_and_started_again(lab: Lab) -> None:
     lab.answering("store", grace_seconds=0.2)
-    supervisor = Supervisor(lab.plan, clock=SystemClock(), pace=HURRIED)
+    supervisor = Supervisor(lab.plan, clock=SystemClock(), pace=replace(HURRIED, misses=1))
     running = asyncio.create_task(supervisor.run())
     await until(lambda: supervisor.statuses[0].state is models.State.RUNNING, "RUNNING")
     hung = lab.ref("store")

@@ -148,6 +148,7 @@ async def test_another_origin_neither_frames_nor_embeds_nor_fetches_a_service(fr
     answer = await front.ask(host, headers=[cookie, *fetch, ("Sec-Fetch-Site", "same-origin")])
     assert answer.status_code == 200
     assert answer.headers.get_list("Content-Security-Policy")[-1] == "frame-ancestors 'self'"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 async def test_two_cookies_of_that_name_are_refused(front: FrontDoor) -> None:

@@ -3,13 +3,14 @@
 A *holder*, a process that only sleeps, keeps it open while components come and go. If it is killed, the next one holds the same
 namespace again through a component that still lives in it, so that no component has to move; if none does, it is a fresh one.
 
-Run as a program (`python -m etabli.components.inner`) it becomes a holder.
+Run as a program (`python -m etabli.components.inner [PID]`) it becomes a holder.
 """
 
 import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from etabli.kernel import errors
@@ -20,14 +21,9 @@ HOLDER = ("sleep", "infinity")
 NS_GET_USERNS = 0xB701  # ioctl_ns(2): a descriptor of the user namespace that owns a namespace.
 
 
-def holder_argv() -> tuple[str, ...]:
-    """What makes a fresh namespace and sleeps in it."""
-    return (sys.executable, "-m", "etabli.components.inner")
-
-
-def sleeper_argv() -> tuple[str, ...]:
-    """What sleeps in the namespace that it is started in."""
-    return (program(HOLDER[0]), *HOLDER[1:])
+def holder_argv(resident: ProcessRef | None = None) -> tuple[str, ...]:
+    """What sleeps in the network that `resident` lives in, or in a fresh one."""
+    return (sys.executable, "-m", "etabli.components.inner", *([str(resident.pid)] if resident else []))
 
 
 def is_ready(ref: ProcessRef) -> bool:
@@ -46,26 +42,6 @@ def same_namespace(one: ProcessRef, other: ProcessRef) -> bool:
         return False
 
 
-def owns_network(ref: ProcessRef) -> bool:
-    """Whether who enters this process's user namespace may enter its network: false for one that nested a namespace of its own."""
-    try:
-        net = os.open(f"/proc/{ref.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        owner = fcntl.ioctl(net, NS_GET_USERNS)
-    except OSError:
-        return False
-    finally:
-        os.close(net)
-    try:
-        return os.fstat(owner).st_ino == Path(f"/proc/{ref.pid}/ns/user").stat().st_ino
-    except OSError:
-        return False
-    finally:
-        os.close(owner)
-
-
 def enter_argv(ref: ProcessRef, argv: tuple[str, ...]) -> tuple[str, ...]:
     """`argv` run in the namespaces of a living process: same pid, and no capabilities once it runs."""
     # nsenter joins the user namespace first, which is what lets an ordinary user join the network.
@@ -79,8 +55,17 @@ def program(name: str) -> str:
     raise errors.Refused(f"`{name}` is not on this machine", hint="install util-linux and coreutils")
 
 
-def main() -> None:
-    """Make a user and a network namespace, switch its loopback on, give up what that took, and sleep."""
+def main(arguments: Sequence[str]) -> None:
+    """Make a network, or join the one of the process whose pid is given; give up what that took, and sleep."""
+    if arguments:
+        _join(int(arguments[0]))
+    else:
+        _make()
+    syscalls.drop_capabilities()
+    os.execv(program(HOLDER[0]), HOLDER)
+
+
+def _make() -> None:
     uid, gid = os.getuid(), os.getgid()
     syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
     Path("/proc/self/setgroups").write_text("deny")  # Without it an ordinary user maps no group (user_namespaces(7)).
@@ -88,9 +73,16 @@ def main() -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     with netlink.Netlink() as links:
         links.up("lo")
-    syscalls.drop_capabilities()
-    os.execv(program(HOLDER[0]), HOLDER)
+
+
+def _join(pid: int) -> None:
+    # A component may have nested a user namespace of its own; the network belongs to the first one.
+    with open(f"/proc/{pid}/ns/net") as net:
+        owner = fcntl.ioctl(net, NS_GET_USERNS)
+        syscalls.setns(owner, syscalls.CLONE_NEWUSER)
+        syscalls.setns(net.fileno(), syscalls.CLONE_NEWNET)
+    os.close(owner)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

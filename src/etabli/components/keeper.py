@@ -146,6 +146,8 @@ class Keeper:
         while True:
             await self._within(running, self._pace.watch)
             self._trim_log()
+            if self.component.inner and not inner.same_namespace(running.ref, await self._network()):
+                raise await self._give_up(running, "was left in a network that the others are not in")
             if self.status.failures and self._clock.monotonic() - started > self._pace.forgiven:
                 self._change(replace(self.status, failures=0))
             well = self.component.health is None or await health.answers(self.component.health)

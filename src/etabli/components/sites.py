@@ -14,7 +14,11 @@ SERVICE_COOKIE = "__Host-etabli-service"  # The same name as in door/models.py; 
 RESTART = "5s"  # How long a request waits for a part that restarts; all of ours are back within a second.
 UPSTREAM_KEY = "^[a-z0-9][a-z0-9-]{0,99}$"  # A file name in the upstreams' folder: no slash, no dot.
 VAULT_PATHS = r"^/v1/(auth/jwt/login|auth/token/(lookup-self|renew-self|revoke-self)|kv/.+)$"
-FRAMES = "frame-ancestors 'self'"  # A second policy header only narrows what the service's own says (CSP 3, 4.1).
+# What a service's answers tell browsers: nobody else frames or embeds it. A second policy only narrows the service's own (CSP 3).
+ALONE = {
+    "add": {"Content-Security-Policy": ["frame-ancestors 'self'"]},
+    "set": {"Cross-Origin-Resource-Policy": ["same-origin"]},
+}
 
 Json = dict[str, object]
 
@@ -110,7 +114,7 @@ def _to_service(folder: Path) -> Json:
         folder / "{http.vars.upstream}",
         add={"X-Etabli-User": ["{http.vars.user}"]},
         without_cookie=SERVICE_COOKIE,
-        respond={"add": {"Content-Security-Policy": [FRAMES]}},
+        respond=ALONE,
     )
     return {
         "handler": "subroute",
@@ -132,7 +136,7 @@ def _proxy(
     add: Mapping[str, list[str]] | None = None,
     delete: Sequence[str] = (),
     without_cookie: str = "",
-    respond: Json | None = None,
+    respond: Mapping[str, object] | None = None,
 ) -> Json:
     """Pass requests to a UNIX socket as they come: host kept, nothing buffered, nothing compressed (S3 signs both).
 
@@ -158,7 +162,7 @@ def _proxy(
         },
         "flush_interval": -1,
         "load_balancing": {"try_duration": RESTART, "try_interval": "100ms"},
-        "headers": {"request": request, "response": respond or {}},
+        "headers": {"request": request, "response": dict(respond or {})},
         **({"rewrite": {"uri": rewrite}} if rewrite else {}),
     }
 

@@ -74,30 +74,33 @@ def supervisor(data: Path) -> ProcessRef | None:
 
 
 def write(run: Path, statuses: Sequence[models.Status]) -> None:
-    """Replace what is known."""
-    files.write_atomically(run / FILE_NAME, json.dumps([asdict(status) for status in statuses]))
+    """Replace what is known, in the name of this process."""
+    known = {"writer": asdict(processes.reference(os.getpid())), "components": [asdict(status) for status in statuses]}
+    files.write_atomically(run / FILE_NAME, json.dumps(known))
 
 
 def read(plan: models.Plan) -> Snapshot:
     """What is known now of the components of a plan."""
-    known = _written(plan.run)
+    writer, known = _written(plan.run)
     watcher = supervisor(plan.data)
     statuses = [known.get(component.name, models.Status(name=component.name)) for component in plan.components]
-    if watcher is None:
-        statuses = [_unwatched(component, status) for component, status in zip(plan.components, statuses, strict=True)]
+    if watcher is None or watcher != writer:  # What an earlier supervisor wrote is no word of this one.
+        statuses = [_seen(component, status) for component, status in zip(plan.components, statuses, strict=True)]
     return Snapshot(supervisor=watcher.pid if watcher else None, components=tuple(statuses))
 
 
-def _written(run: Path) -> dict[str, models.Status]:
+def _written(run: Path) -> tuple[ProcessRef | None, dict[str, models.Status]]:
     try:
         raw = json.loads((run / FILE_NAME).read_text())
-        return {item["name"]: models.Status(**{**item, "state": models.State(item["state"])}) for item in raw}
+        components = [models.Status(**{**item, "state": models.State(item["state"])}) for item in raw["components"]]
+        return ProcessRef(**raw["writer"]), {status.name: status for status in components}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {}
+        return None, {}
 
 
-def _unwatched(component: models.Component, status: models.Status) -> models.Status:
+def _seen(component: models.Component, status: models.Status) -> models.Status:
+    """What looking at the process tells, where nobody watches whether it answers."""
     ref = child.find(component)
     if ref is None:
         return replace(status, state=models.State.STOPPED, ready=False, pid=None)
-    return replace(status, pid=ref.pid)
+    return replace(status, ready=False, pid=ref.pid)

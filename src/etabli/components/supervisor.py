@@ -153,12 +153,10 @@ class Network:
             return self._holder.ref
 
     async def _make(self) -> child.Child:
-        found = [child.find(one) for one in self._plan.components if one.inner]
-        resident = next((ref for ref in found if ref is not None and inner.owns_network(ref)), None)
-        argv = inner.holder_argv() if resident is None else inner.sleeper_argv()
-        component = self._component(argv)
+        resident = next((ref for one in self._plan.components if one.inner and (ref := child.find(one))), None)
+        component = self._component(inner.holder_argv(resident))
         try:
-            started = child.start(component, holder=resident)
+            started = child.start(component, holder=None)
         except OSError as error:
             raise keeper.Ended(f"the components' network cannot be made: {error}") from error
         for _ in range(int(NETWORK_SECONDS / POLL_SECONDS)):

@@ -136,7 +136,7 @@ class Authoriser:
         if found is not None and found.ready:
             return Answer(200, {"X-Etabli-Upstream": found.upstream, "X-Etabli-User": found.user_id})
         if _is_navigation(request):
-            to = f"{self._portal}/open?host={quote(name, safe='')}&to={quote(uri, safe='')}"
+            to = f"{self._portal}/open?host={quote(name, safe='')}&to={quote(uri.encode('latin-1'), safe='')}"
             return Answer(303, {"Location": to, "Cache-Control": "no-store"})
         if found is not None:
             return problem(503, "the service is starting", {"Retry-After": RETRY_AFTER})
