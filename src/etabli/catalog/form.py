@@ -5,7 +5,7 @@ blocks, options, sliders and the two halves of a range, groups, lists, and the p
 named as the charts it depends on, are pulled out into sections of their own; a dependency that is off has none.
 
 Each node has a `path` and a `name`: the name is what a posted form carries (paths.py). A node under a condition (`hidden` when another
-value is so) is there all the same and `visible` says whether now: a page may follow the condition live. Values under it are still sent.
+value is so) is there all the same and `visible` says whether now: a page may follow the condition live. Its values are still sent.
 """
 
 from collections.abc import Iterator, Mapping

@@ -88,6 +88,8 @@ def _part(part: str) -> list[str | int] | None:
         if character == "\\" and not escaped:
             escaped = True
             continue
+        if character in "[]" and not escaped:
+            return None
         key += character
         escaped = False
     return [key, *indexes] if key and not escaped else None

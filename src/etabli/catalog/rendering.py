@@ -63,6 +63,11 @@ class Renderer:
         """The worker's pid where one runs: for `etabli status` and for tests that kill it."""
         return self._worker.pid if self._worker is not None and self._worker.alive else None
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for the worker."""
+        return self._turn.locked()
+
     async def warm(self) -> None:
         """Have a worker ready: a person reads a form for longer than Helm takes to load."""
         async with self._turn:

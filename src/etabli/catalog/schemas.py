@@ -5,8 +5,8 @@ its place. `x-onyxia.overwriteSchemaWith` replaces a whole property by the schem
 nothing where it has not. The registry is folders of JSON files; a role's folder stands before the administrator's, which stands
 before the lab's.
 
-Refused, as ChartBroken with the place named: references that lead nowhere or back to themselves, schemas too large or too deep, and
-properties that no form could show (no type, or several).
+Refused, as ChartBroken with the place named: references that lead nowhere or back to themselves, schemas too large, too deep or no
+JSON Schema, and properties that no form could show (no type, or several).
 """
 
 import json
@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
+
+import jsonschema
 
 from etabli.catalog import errors, paths
 
@@ -61,7 +63,11 @@ def resolve(schema: Schema, registry: Registry, roles: Sequence[str] = ()) -> Sc
     """The schema with every reference and replacement in place, and every property of a shape that a form can show."""
     resolved = _Resolver(registry, roles).visit(schema, schema, ())
     whole = {key: value for key, value in resolved.items() if key not in {"definitions", "$defs"}}
-    return _shape({"type": "object", **whole}, ())
+    shaped = _shape({"type": "object", **whole}, ())
+    if shaped["type"] != "object":
+        raise errors.ChartBroken("its schema is not one of an object", hint="values are an object: start from there")
+    _check_sound(shaped)
+    return shaped
 
 
 def of_values(values: Mapping[str, object]) -> Schema:
@@ -107,6 +113,8 @@ class _Resolver:
         self._nodes += 1
         if self._nodes > MAX_NODES or depth > MAX_DEPTH:
             raise errors.ChartBroken("its schema is too large or too deep", hint="make it smaller")
+        if "$dynamicRef" in node or "$recursiveRef" in node:
+            raise errors.ChartBroken("its schema has references that move", hint="use `$ref`")
         reference = node.get("$ref")
         if isinstance(reference, str):
             target, target_root = self._target(reference, root)
@@ -153,7 +161,7 @@ def _step(trail: tuple[str, ...], key: str, shown: str) -> tuple[str, ...]:
 def _shape(schema: dict[str, object], path: paths.Path) -> Schema:
     """The schema with a single known `type` everywhere; ChartBroken names the property that has none."""
     kind = schema.get("type") or _implied_type(schema)
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         where = paths.label(path) or "the root"
         raise errors.ChartBroken(
             f"its schema gives `{where}` no type that a form can show", hint="give each property one `type`"
@@ -177,6 +185,16 @@ def _implied_type(schema: Schema) -> object:
     options = schema.get("enum")
     sample = schema["const"] if "const" in schema else options[0] if isinstance(options, list) and options else None
     return type_of(sample)
+
+
+def _check_sound(schema: Schema) -> None:
+    """ChartBroken where it is no JSON Schema: what checks values by it would fail in ways that name nobody."""
+    draft = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)
+    try:
+        draft.check_schema(dict(schema), format_checker=None)  # type: ignore[call-arg] # The protocol lags behind.
+    except jsonschema.SchemaError as error:
+        where = "/".join(str(step) for step in error.absolute_path)[:200]
+        raise errors.ChartBroken(f"its schema is no JSON Schema at `{where}`", hint="correct it") from error
 
 
 def type_of(value: object) -> str | None:

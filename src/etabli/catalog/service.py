@@ -81,6 +81,7 @@ class Catalog:
         self._clock = clock
         self._library = library.Library(config, builtin=builtin, cache=cache, http=http, clock=clock)
         self._renderer = rendering.Renderer(config.rendering, clock=clock)
+        self._schemas: dict[tuple[str, tuple[str, ...]], schemas.Schema] = {}  # Resolved, until the next refresh.
         self._registry = schemas.Registry(
             REGISTRY,
             external=Path(config.schemas) if config.schemas else None,
@@ -94,11 +95,12 @@ class Catalog:
     async def run(self) -> None:
         """Read the catalogues again and again, until cancelled."""
         while True:
-            await self._library.refresh_all()
+            await self.refresh()
             await self._clock.sleep(self._refresh)
 
     async def refresh(self) -> None:
-        """Read the catalogues again now."""
+        """Read the catalogues, and the lab's schemas, again now."""
+        self._schemas = {}
         await self._library.refresh_all()
 
     async def close(self) -> None:
@@ -234,8 +236,13 @@ class Catalog:
         return self._open(chart, context, asked, roles)
 
     def _schema(self, chart: models.Chart, context: Tree, roles: Sequence[str]) -> schemas.Schema:
-        written = chart.schema if chart.schema is not None else schemas.of_values(chart.values)
-        resolved = schemas.resolve(written, self._registry, roles)
+        key = (chart.digest, tuple(roles))
+        if key not in self._schemas:
+            while len(self._schemas) >= library.KEPT_CHARTS:
+                self._schemas.pop(next(iter(self._schemas)), None)
+            written = chart.schema if chart.schema is not None else schemas.of_values(chart.values)
+            self._schemas[key] = schemas.resolve(written, self._registry, roles)
+        resolved = self._schemas[key]
         bounds = paths.find(context, ("region", "sliders"))
         return sliders.within_region(resolved, bounds) if isinstance(bounds, Mapping) else resolved
 
