@@ -98,7 +98,7 @@ def _environment(spec: models.SandboxSpec) -> Iterator[str]:
 
 
 def _host_root(view: View) -> Iterator[str]:
-    yield from ("--ro-bind", "/usr", "/usr")
+    yield from ("--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", "/etc/ssl", "--ro-bind", "/usr", "/usr")
     for name in _SYSTEM_FOLDERS:
         path = Path("/", name)
         if path.is_symlink():

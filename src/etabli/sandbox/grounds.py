@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
@@ -28,6 +29,8 @@ AGENT_FILE, PASTA_FILE, PODS_FOLDER, SERVICES_FILE = "agent.json", "pasta.json",
 _COME_UP = timedelta(seconds=5)  # How long pasta or an agent may take.
 _POLL_S = 0.01
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+RecordedPod: TypeAlias = tuple[str, str, Sequence[ProcessRef]]  # Its id, its address, and its sandboxes that still run.
 
 
 @dataclass(frozen=True)
@@ -142,14 +145,24 @@ class Grounds:
         )
         (plan.folder / holder.HOLDER_FILE).unlink(missing_ok=True)
         held = await self._spawner.ask(command, holder.Held)
-        if plan.router is not None and not held.network_kept:
-            await self._renew_network(plan, plan.router, held.holder)
-        for pod, address, refs in pods:
-            if refs and plan.router is not None:
-                gateway, plug = plan.router.gateway, not held.network_kept
-                await self._plug(held.holder, plan.folder, pod, address, gateway=gateway, source=refs[0], plug=plug)
+        try:
+            await self._restore(plan, held, pods)
+        except BaseException:  # A holder without its rules must not pass for a ground.
+            processes.send_signal(held.holder, signal.SIGKILL)
+            raise
         log.info("ground made", ground=plan.id, network_kept=held.network_kept, pods=len(cousins))
         return held.holder
+
+    async def _restore(self, plan: Plan, held: holder.Held, pods: Sequence[RecordedPod]) -> None:
+        """What belonged to the holder that was there before, if there was one."""
+        if plan.router is None:
+            return
+        if not held.network_kept:
+            await self._renew_network(plan, plan.router, held.holder)
+        for pod, address, refs in pods:
+            if refs:
+                gateway, plug = plan.router.gateway, not held.network_kept
+                await self._plug(held.holder, plan.folder, pod, address, gateway=gateway, source=refs[0], plug=plug)
 
     async def _renew_network(self, plan: Plan, router: network.Router, held: ProcessRef) -> None:
         """A router that was just made: its rules; and nobody who served another one serves on."""
@@ -280,8 +293,8 @@ class Grounds:
                 Path(rule["socket"]).unlink(missing_ok=True)
 
 
-def _pods(folder: Path) -> Sequence[tuple[str, str, Sequence[ProcessRef]]]:
-    """Every pod recorded on a ground: its id, its address, and its sandboxes that still run."""
+def _pods(folder: Path) -> Sequence[RecordedPod]:
+    """Every pod recorded on a ground."""
     found = []
     for record in sorted((folder / PODS_FOLDER).glob("*.json")):
         known = json.loads(record.read_text())

@@ -58,6 +58,7 @@ class RunInside:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             syscalls.drop_capabilities()
             syscalls.close_all_but(())
+            syscalls.restore_signals()
             syscalls.install_filter(self.filter)
             os.execvpe(self.argv[0], list(self.argv), dict(self.env))
         except FileNotFoundError:

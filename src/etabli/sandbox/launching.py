@@ -53,8 +53,8 @@ class Launch:
         for cgroup in self.cgroups:
             cgroup.write_text("0")
         self._enter()
-        view = self._gather()
         filter_descriptor, status = _memory_file(self.filter), self._status()
+        view = self._gather()  # From here on, what lies under the machine's /tmp is out of sight.
         options = bubblewrap.arguments(view, filter_descriptor=filter_descriptor, status_descriptor=status)
         told = _memory_file("".join(f"{option}\0" for option in options).encode())
         self._take_identity()

@@ -153,26 +153,26 @@ table ip etabli {{
     {chain}
   }}
   chain prerouting {{
-    type nat hook prerouting priority dstnat;
+    type nat hook prerouting priority -100;
     ip daddr {router.services} jump services
   }}
   chain output {{
-    type nat hook output priority dstnat;
+    type nat hook output priority -100;
     ip daddr {router.services} jump services
   }}
   chain postrouting {{
-    type nat hook postrouting priority srcnat;
+    type nat hook postrouting priority 100;
     ip saddr {pods} oifname != "{BRIDGE}" masquerade
     ip saddr {pods} oifname "{BRIDGE}" ct status dnat masquerade
   }}
   chain forward {{
-    type filter hook forward priority filter;
+    type filter hook forward priority 0;
     ip daddr {router.services} meta l4proto tcp reject with tcp reset
     ip daddr {router.services} reject
     ip daddr 169.254.0.0/16 reject
   }}
   chain local {{
-    type filter hook output priority filter;
+    type filter hook output priority 0;
     ip daddr {router.services} reject
   }}
 }}

@@ -68,6 +68,7 @@ def serve(control: socket.socket) -> None:
         pid = os.fork()
         if pid == 0:
             control.close()
+            os.set_inheritable(descriptors[0], False)  # What is executed must not have it: its end would be waited for.
             _answer(socket.socket(fileno=descriptors[0]))
         os.close(descriptors[0])
 
@@ -116,6 +117,7 @@ def _execute(execution: Execution, reply: socket.socket) -> NoReturn:
     for descriptor in execution.keep:
         os.set_inheritable(descriptor, True)
     syscalls.close_all_but((*execution.keep, reply.fileno()))
+    syscalls.restore_signals()
     _send(reply, processes.reference(os.getpid()))
     os.execve(execution.program, list(execution.argv), dict(execution.env))
 

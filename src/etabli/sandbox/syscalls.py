@@ -6,6 +6,7 @@ Only a process of one thread may enter a user namespace (setns(2)), so these are
 import ctypes
 import os
 import resource
+import signal
 from collections.abc import Iterable
 
 CLONE_NEWNS = 0x00020000
@@ -127,6 +128,12 @@ def install_filter(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     header = _FilterProgram(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0), "seccomp")
+
+
+def restore_signals() -> None:
+    """Undo what Python ignores before it is replaced: an ignored signal stays ignored in the program that comes."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def close_all_but(kept: Iterable[int]) -> None:
