@@ -31,6 +31,14 @@ async def test_the_first_link_is_the_same_until_somebody_used_it_and_is_none_aft
         await lab.identity.invitations.join(token=first or "", form=FORM)
 
 
+async def test_the_first_link_is_dead_once_somebody_came_in_another_way(lab: Lab) -> None:
+    token = await lab.identity.invitations.first_link()
+    async with lab.database.session() as session:
+        await accounts.create(session, FORM, password_hash="", is_admin=False, now=lab.clock.now())
+    with pytest.raises(errors.NotFound):
+        await lab.identity.invitations.join(token=token or "", form=replace(FORM, name="Eve"))
+
+
 async def test_the_first_link_is_readable_by_its_owner_alone(lab: Lab) -> None:
     await lab.identity.invitations.first_link()
     assert (lab.layout.keys / "first-link").stat().st_mode & 0o777 == 0o600

@@ -166,7 +166,10 @@ async def test_a_session_of_a_clock_that_was_ahead_lives_no_longer_than_one_of_n
     found = await lab.identity.sessions.find(token=opened.token)
     assert found is not None
     assert found.session.expires_at == lab.clock.now() + DAY
-    await lab.clock.advance(DAY)
+    for _ in range(14 * 2 - 1):
+        await lab.clock.advance(DAY / 2)
+        assert await lab.identity.sessions.find(token=opened.token) is not None
+    await lab.clock.advance(DAY / 2)
     assert await lab.identity.sessions.find(token=opened.token) is None
 
 
