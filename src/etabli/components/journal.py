@@ -9,7 +9,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-WORDS_BYTES = 1024  # How much of a log is shown as last words.
+WORDS_BYTES = 1024  # How much is shown as last words, how it ended included.
+TAIL_BYTES = 960  # How much of it is the log's.
 
 
 def say(event: str, **values: object) -> None:
@@ -33,14 +34,18 @@ def size(path: Path) -> int:
 
 
 def last_words(path: Path, *, since: int) -> str:
-    """The log's last lines that were written after its byte `since`, at most 1 KiB."""
+    """The log's last whole lines that were written after its byte `since`, at most 960 bytes."""
     end = size(path)
-    start = max(end - WORDS_BYTES, since if since <= end else 0)
+    first = since if since <= end else 0  # It was trimmed meanwhile.
+    start = max(end - TAIL_BYTES, first)
     if end == 0 or start == end:
         return ""
     with path.open("rb") as file:
         file.seek(start)
-        return file.read(WORDS_BYTES).decode(errors="replace").strip()
+        tail = file.read(TAIL_BYTES)
+    if start > first and b"\n" in tail[:-1]:
+        tail = tail.partition(b"\n")[2]
+    return tail.decode(errors="replace").strip()
 
 
 def trim(path: Path, *, limit: int) -> None:
