@@ -9,8 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright
 
+from etabli.components import caddy
+from etabli.components.settings import FrontDoorSettings
 from etabli.door import models
-from tests.door.conftest import FrontDoor, person
+from etabli.door.service import Door
+from etabli.kernel import database
+from etabli.kernel.clock import SystemClock
+from etabli.kernel.settings import LabSettings, Layout
+from tests.door.conftest import FrontDoor, person, running, until
 
 pytestmark = pytest.mark.browser
 
@@ -37,7 +43,7 @@ async def browser() -> AsyncIterator[BrowserContext]:
     flags = ["--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
-        context = await chromium.new_context()
+        context = await chromium.new_context(ignore_https_errors=True)
         await context.add_init_script(path=Path(__file__).with_name("hostile.js"))
         yield context
         await chromium.close()
@@ -86,6 +92,26 @@ async def test_nothing_that_a_hostile_page_tries_reaches_another_service(
     assert await attack(own, "frame", victim) == "loaded"
     assert await attack(own, "websocket", victim) == "open"
     assert len(reached) >= 3
+
+
+async def test_over_https_it_is_the_same(
+    layout: Layout, tables: database.Database, lab: LabSettings, browser: BrowserContext
+) -> None:
+    lab = lab.model_copy(update={"https": True})
+    door = Door(database=tables, clock=SystemClock(), lab=lab)
+    async with running(layout, lab, door, tables, FrontDoorSettings()) as front:
+        await until(lambda: caddy.export_root(layout, layout.run / "root.crt"), "the lab's authority")
+        own, evil = await open_both(front, browser)
+        victim = f"{front.origin('lab')}/api"
+        reached = front.upstreams["key-lab"].requests
+        assert await own.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
+        before = len(reached)
+        for name in ATTACKS:
+            await attack(evil, name, victim)
+        assert reached[before:] == []
+        assert await attack(own, "post", victim) == 200
+        assert await attack(own, "websocket", victim) == "open"
+        assert b"etabli-service" not in reached[-1]
 
 
 async def attack(page: Page, name: str, victim: str) -> object:
