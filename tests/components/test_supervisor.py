@@ -257,6 +257,33 @@ async def test_a_taken_port_says_which_process_has_it(lab: Lab) -> None:
     assert lab.told.read_text() == ""
 
 
+async def test_a_refused_start_leaves_what_runs_alone(lab: Lab) -> None:
+    lab.answering("store")
+    first = lab.up()
+    await lab.ready()
+    first.kill()
+    first.wait()
+    running = lab.ref("store")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        lab.answering("door", ports=(models.Port("127.0.0.1", taken.getsockname()[1]),))
+        code, said = wait_for_end(lab.up())
+    assert (code, "is taken by" in said) == (1, True)
+    assert processes.is_alive(running)
+
+
+async def test_a_configuration_that_cannot_be_read_is_one_components_trouble(lab: Lab) -> None:
+    locked = lab.plan.data / "locked"
+    locked.touch(0o000)
+    lab.answering("store")
+    lab.answering("door", files=(locked,))
+    supervisor = Supervisor(lab.plan, clock=SystemClock(), pace=HURRIED)
+    running = asyncio.create_task(supervisor.run())
+    await until(lambda: supervisor.statuses[1].state is models.State.FATAL and supervisor.statuses[0].ready, "FATAL")
+    assert "locked" in supervisor.statuses[1].words
+    supervisor.stop()
+    await running
+
+
 async def test_what_changed_is_restarted_and_what_did_not_is_adopted(lab: Lab) -> None:
     config = lab.plan.data / "config"
     config.write_text("one")

@@ -4,6 +4,7 @@
 use. A component's log is a file that it appends to by itself, so that nobody's death blocks or loses its output; `trim` bounds it.
 """
 
+import contextlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ TAIL_BYTES = 960  # How much of it is the log's.
 
 
 def say(event: str, **values: object) -> None:
-    """One line on standard error. Never a secret."""
+    """One line on standard error. Never a secret; never an error either, where nobody reads or the disk is full."""
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     pairs = "".join(f" {key}={_quoted(value)}" for key, value in values.items())
-    print(f"{moment} {event}{pairs}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):
+        print(f"{moment} {event}{pairs}", file=sys.stderr, flush=True)
 
 
 def open_log(path: Path) -> int:

@@ -70,6 +70,8 @@ class Keeper:
                 await self._run_once()
             except Ended as ended:
                 await self._back_off(ended.words)
+            except OSError as error:  # A file that cannot be read, a full disk: of this component, not of the lab.
+                await self._back_off(str(error))
 
     async def stop(self) -> None:
         """End its process, if there is one, and say so."""

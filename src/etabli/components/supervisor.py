@@ -95,7 +95,7 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._stays:
+        if self._stays or not self._stopped.is_set():  # Refused, or a fault of ours: what runs goes on.
             for one in self._keepers.values():
                 one.leave()
             return

@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import sqlite3
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httptools
 
+from etabli.components import journal
 from etabli.door import models
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -119,7 +119,7 @@ class Authoriser:
             if path == "/tls-ask":
                 return self._may_have_certificate(request)
         except sqlite3.Error as error:
-            print(f"event=database_unreadable error={error}", file=sys.stderr, flush=True)
+            journal.say("database unreadable", error=error)
             return problem(503, "the lab is busy, try again", {"Retry-After": RETRY_AFTER})
         return Answer(200, {}, b"ok\n") if path == "/health" else problem(404, "no such path")
 
