@@ -277,3 +277,17 @@ async def test_the_labs_own_client_says_what_the_store_refused(store: Store) -> 
         await client.put("there-is-no-such-bucket", "k", b"x")
     assert caught.value.status == 404
     await client.close()
+
+
+async def test_pages_of_elsewhere_may_not_read_a_bucket(store: Store, newcomer: Newcomer) -> None:
+    alice = await newcomer()
+    url = await asyncio.to_thread(
+        alice.s3.generate_presigned_url, "get_object", Params={"Bucket": alice.bucket, "Key": "mine"}
+    )
+    transport = httpx.AsyncHTTPTransport(uds=str(store.layout.socket("s3")))
+    async with httpx.AsyncClient(transport=transport) as browser:
+        theirs = await browser.get(url, headers={"Origin": "http://evil.example"})
+        ours = await browser.get(url, headers={"Origin": parts.LAB.origin})
+    assert theirs.headers.get("access-control-allow-origin") is None
+    assert (ours.status_code, ours.content) == (200, b"secret")
+    assert ours.headers["access-control-allow-origin"] == parts.LAB.origin
