@@ -19,9 +19,14 @@ _MOST_NAMESERVERS = 3  # The resolver's own limit: resolv.conf(5).
 
 
 def command(pasta: Path, holder: ProcessRef, *, ready: Path) -> Sequence[str]:
-    """pasta's command line for a ground. It writes its pid to `ready` once the tap is up, and ends with the namespace."""
+    """pasta's command line for a ground. It writes its pid to `ready` once the tap is up, and ends with the namespace.
+
+    Names are forwarded only where the machine has a stub alone: pasta 2023-03 gives every answer of the machine's first server the
+    forwarded address, and who asked that server itself does not know it.
+    """
     walls = ("--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none", "--ipv4-only")
-    names = ("--dns-forward", FORWARDED_DNS)
+    stub = nameservers(RESOLV_CONF.read_text()) == (FORWARDED_DNS,)
+    names = ("--dns-forward", FORWARDED_DNS) if stub else ()
     return (str(pasta), *walls, *names, "--quiet", "--foreground", "--pid", str(ready), str(holder.pid))
 
 
