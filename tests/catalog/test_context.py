@@ -1,6 +1,9 @@
 """The context has the names that charts use, and never a token."""
 
+from typing import Any
+
 from etabli.catalog import context
+from etabli.engines import contract
 from tests.catalog import builders
 
 
@@ -35,3 +38,11 @@ def test_each_launch_has_a_password_of_its_own() -> None:
 def test_basic_is_told_from_project_and_password() -> None:
     project = context.with_basic(context.Project(id="ada", password="p"))
     assert project.basic == "YWRhOnA="
+
+
+def test_a_form_offers_what_the_engine_has() -> None:
+    tree = context.Context(region=context.region_of(contract.Resources(cpu=2, memory_bytes=7 * 2**30 + 2**28))).tree()
+    region: Any = tree["region"]
+    assert region["resources"]["cpuLimit"] == "2000m"
+    assert region["resources"]["memoryLimit"] == "7Gi"
+    assert region["sliders"]["memory"] == {"sliderMin": 0.5, "sliderMax": 7.0, "sliderStep": 0.5, "sliderUnit": "Gi"}

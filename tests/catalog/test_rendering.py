@@ -128,10 +128,10 @@ async def test_a_request_given_up_leaves_no_answer_for_the_next(renderer: render
 
 
 async def test_requests_at_once_each_get_their_own_answer(renderer: rendering.Renderer, tmp_path: Path) -> None:
-    job = a_job(tmp_path, OBJECT + "data: {n: {{ .Values.n | quote }}}")
+    job = a_job(tmp_path, OBJECT + "data: {number: {{ .Values.n | quote }}}")
     jobs = [rendering.Job(job.archive, {"n": n}, "demo-1", "ns") for n in range(20)]
     outputs = await asyncio.gather(*(renderer.render(each) for each in jobs))
-    assert [output.manifests[0]["data"]["n"] for output in outputs] == [str(n) for n in range(20)]  # type: ignore[index]
+    assert [output.manifests[0]["data"]["number"] for output in outputs] == [str(n) for n in range(20)]  # type: ignore[index]
 
 
 async def test_an_idle_worker_ends_and_comes_back_when_needed(tmp_path: Path) -> None:

@@ -228,6 +228,44 @@ async def test_a_schema_that_is_none_breaks_its_chart_alone(
         await catalog.open(catalog="c0", chart="demo", context=CONTEXT)
 
 
+async def test_what_a_person_took_out_of_a_free_block_is_gone(make_catalog: Make, tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "conf": {"type": "object"},
+            "group": {"type": "object", "properties": {"a": {"type": "string"}}},
+        },
+    }
+    builders.a_chart(
+        tmp_path / "charts", values="conf: {a: 1, b: {c: 2, d: 3}}\ngroup: {a: x, own: o}\nother: z\n", schema=schema
+    )
+    catalog = await make_catalog(tmp_path / "charts")
+    opening = await catalog.submit(catalog="c0", chart="demo", context=CONTEXT, fields=[("conf.", "b: {c: 4}\ne: 5")])
+    seen = await rendered(catalog, opening.changes)
+    assert seen == {"conf": {"b": {"c": 4}, "e": 5}, "group": {"a": "x", "own": "o"}, "other": "z"}
+
+
+async def test_a_group_is_never_replaced_whole(demo: Catalog, make_catalog: Make, tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "g": {
+                "type": "object",
+                "properties": {
+                    "a": {"type": "string", "default": "x"},
+                    "h": {"type": "string", "default": "y", "hidden": True},
+                },
+            }
+        },
+    }
+    builders.a_chart(tmp_path / "more", "grouped", schema=schema)
+    catalog = await make_catalog(tmp_path / "more")
+    assert (await rendered(catalog, {"g": {}}, name="grouped"))["g"] == {"a": "x", "h": "y"}
+    for wrong in ("text", None, ["a"]):
+        with pytest.raises(errors.ValuesInvalid, match="several values"):
+            await rendered(catalog, {"g": wrong}, name="grouped")
+
+
 async def test_a_cache_that_is_lost_is_made_again(demo: Catalog, tmp_path: Path) -> None:
     await rendered(demo, {})
     shutil.rmtree(tmp_path / "cache")

@@ -12,6 +12,7 @@ from etabli.catalog import yamls
         ("a: 12:30:45", "12:30:45"),
         ("a: yes", True),
         ("a: off", False),
+        ("a: y", True),
         ("a: 010", 8),
         ("a: 0x1F", 31),
         ("a: 1e3", 1000.0),

@@ -10,8 +10,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from etabli.engines import contract
+
 Tree = Mapping[str, object]
 PASSWORD_BYTES = 16
+CPU_STEP = 50  # Thousandths of a core.
+HALF_GIB = 2**29
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,31 @@ class Context:
     def tree(self) -> Tree:
         """As expressions see it: charts' own names, what is not known left out."""
         return _tree(self)
+
+
+def region_of(total: contract.Resources, *, disk_gib: int = 100) -> Region:
+    """What a form offers on an engine of this size: limits up to the whole, requests small, sliders bounded by it."""
+    cores = max(total.cpu, CPU_STEP / 1000)
+    millicores = int(cores * 1000) // CPU_STEP * CPU_STEP
+    gibibytes = max(total.memory_bytes // HALF_GIB, 1) / 2
+    return Region(
+        sliders={
+            "cpu": _slider(CPU_STEP, millicores, CPU_STEP, "m"),
+            "memory": _slider(0.5, gibibytes, 0.5, "Gi"),
+            "disk": _slider(1, max(disk_gib, 1), 1, "Gi"),
+        },
+        resources={
+            "cpuRequest": f"{min(100, millicores)}m",
+            "cpuLimit": f"{millicores}m",
+            "memoryRequest": "0.5Gi",
+            "memoryLimit": f"{gibibytes:g}Gi",
+            "disk": f"{min(10, max(disk_gib, 1))}Gi",
+        },
+    )
+
+
+def _slider(least: float, most: float, step: float, unit: str) -> Tree:
+    return {"sliderMin": least, "sliderMax": most, "sliderStep": step, "sliderUnit": unit}
 
 
 def with_basic(project: Project) -> Project:

@@ -8,6 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from etabli.kernel import files
 
 log = structlog.get_logger()
 
+KEPT_ARCHIVES = timedelta(days=30)  # In the cache, after they were made.
 KEPT_CHARTS = 64  # Whole charts in memory; each is some hundred kilobytes.
 
 
@@ -79,6 +81,7 @@ class Library:
         """Read every catalogue again, one after another: none is in a hurry."""
         for name in self._sources:
             await self.refresh(name)
+        await asyncio.to_thread(self._forget_old_archives)
 
     def release(self, catalog: str, chart: str, version: str | None) -> sources.Release:
         """Where a version lies; without one, or with one that is gone, the default. ChartNotFound, ChartBroken."""
@@ -94,7 +97,7 @@ class Library:
         """A chart, whole. What lies in a folder is read each time, what is in memory of a repository is not."""
         key = (catalog, release.info.name, release.info.version)
         keep = not isinstance(self._sources[catalog], sources.FolderSource)
-        if keep and key in self._charts:
+        if keep and key in self._charts and self._charts[key].archive.exists():
             self._charts.move_to_end(key)
             return self._charts[key]
         content = await self._sources[catalog].files(release)
@@ -108,6 +111,13 @@ class Library:
             while len(self._charts) > KEPT_CHARTS:
                 self._charts.popitem(last=False)
         return chart
+
+    def _forget_old_archives(self) -> None:
+        """Archives are made again when asked for: those of long ago need not stay."""
+        oldest = self._clock.now().timestamp() - KEPT_ARCHIVES.total_seconds()
+        for path in self._cache.glob("*.tgz"):
+            if path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
     def _pack(self, catalog: str, content: archives.Files) -> models.Chart:
         info = reading.metadata(content)

@@ -20,6 +20,7 @@ Patch: TypeAlias = tuple[paths.Path, Value]  # UNDEFINED takes the key away.
 UNKNOWN = "is nothing that this chart knows"
 HIDDEN = "is not for people to set"
 READONLY = "may not be changed"
+GROUP = "holds several values: set those"
 FAR = "skips members of the list"
 MAX_SETTING = 100_000
 
@@ -38,9 +39,14 @@ def apply(
     """The values with the patches in place, and those that were left out."""
     changed = copy.deepcopy(dict(values))
     left_out: list[LeftOut] = []
-    for path, value in patches:
+    for path, value in _single(schema, patches):
         target = locate(schema, path)
-        reason = target if isinstance(target, str) else _put(changed, schema, path, _brought(target, value), context)
+        if isinstance(target, Mapping) and schemas.properties(target) and not (value is UNDEFINED and _is_member(path)):
+            reason = "" if value == {} else GROUP
+        else:
+            reason = (
+                target if isinstance(target, str) else _put(changed, schema, path, _brought(target, value), context)
+            )
         if reason:
             left_out.append(LeftOut(paths.label(path), reason))
     return changed, tuple(left_out)
@@ -133,6 +139,33 @@ def parse_setting(text: str) -> Patch:
         return path, yamls.load(value) if value else ""
     except yamls.Malformed as error:
         raise errors.ValuesInvalid({paths.label(path): f"{error.message}; quote it"}) from error
+
+
+def for_helm(schema: Schema, file: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+    """The values as Helm must be given them: it merges values.yaml underneath, so what a person took out of a free block is null."""
+    given = dict(values)
+    own = schemas.properties(schema)
+    for key, default in file.items():
+        here = given.get(key, UNDEFINED)
+        if isinstance(here, Mapping) and isinstance(default, Mapping):
+            given[key] = for_helm(own.get(key, schema), default, here)
+        elif here is UNDEFINED and is_free(schema):
+            given[key] = None
+    return given
+
+
+def _single(schema: Schema, patches: Iterable[Patch]) -> Iterator[Patch]:
+    """Patches of groups as patches of what is in them; free blocks stay whole."""
+    for path, value in patches:
+        target = locate(schema, path)
+        if isinstance(value, Mapping) and isinstance(target, Mapping) and schemas.properties(target):
+            yield from flatten(value, path)
+        else:
+            yield path, value
+
+
+def _is_member(path: paths.Path) -> bool:
+    return isinstance(path[-1], int)
 
 
 def _brought(schema: Schema | None, value: Value) -> Value:

@@ -71,7 +71,10 @@ class Renderer:
     async def warm(self) -> None:
         """Have a worker ready: a person reads a form for longer than Helm takes to load."""
         async with self._turn:
-            await self._ready_worker()
+            try:
+                await self._ready_worker()
+            except _Died as error:
+                log.warning("rendering worker not ready", words=error.words)
             self._end_when_idle()
 
     async def render(self, job: Job) -> Output:
@@ -132,8 +135,11 @@ class Renderer:
         if self._worker is None or not self._worker.alive:
             await self._end_worker()
             self._worker = await _Worker.start(self._limits)
-            async with asyncio.timeout(START_SECONDS):
-                await self._worker.answer()
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await self._worker.answer()
+            except TimeoutError as error:
+                raise _Died(f"not ready after {START_SECONDS:g} s") from error
         return self._worker
 
     def _end_when_idle(self) -> None:

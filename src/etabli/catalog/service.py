@@ -186,9 +186,8 @@ class Catalog:
         if opening.left_out:
             raise errors.ValuesInvalid({item.name: item.reason for item in opening.left_out})
         opening.check()
-        output = await self._renderer.render(
-            rendering.Job(opening.chart.archive, opening.values, release, namespace, revision)
-        )
+        given = patches.for_helm(opening.schema, opening.chart.values, opening.values)
+        output = await self._renderer.render(rendering.Job(opening.chart.archive, given, release, namespace, revision))
         return models.Rendered(
             catalog=catalog,
             chart=opening.chart.info.name,

@@ -31,7 +31,7 @@ class _Loader(yaml.CSafeLoader):
 _NUMBER_STARTS = list("-+0123456789.")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,30}|0[0-7]{1,20}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}|0b[01]{1,64})")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_BOOLEAN = re.compile(r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF")
+_BOOLEAN = re.compile(r"y|Y|n|N|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF")
 
 
 def _whole(pattern: re.Pattern[str]) -> re.Pattern[str]:
@@ -58,6 +58,11 @@ def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
     return float(loader.construct_scalar(node))
 
 
+def _construct_bool(loader: _Loader, node: yaml.ScalarNode) -> bool:
+    return str(loader.construct_scalar(node)).lower() in {"y", "yes", "true", "on"}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 
