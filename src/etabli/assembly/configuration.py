@@ -10,8 +10,8 @@ from pathlib import Path
 
 from etabli.catalog.settings import CatalogSettings
 from etabli.components.settings import FrontDoorSettings
-from etabli.engines.process.settings import EngineSettings
-from etabli.environments.settings import EnvironmentsSettings
+from etabli.engines.process.settings import ProcessSettings
+from etabli.environments.settings import EnvironmentSettings
 from etabli.identity.settings import IdentitySettings
 from etabli.kernel import errors, files, settings
 from etabli.sandbox.settings import SandboxSettings
@@ -31,8 +31,8 @@ class Configuration:
     identity: IdentitySettings
     services: ServicesSettings
     catalog: CatalogSettings
-    environments: EnvironmentsSettings
-    engine: EngineSettings
+    environments: EnvironmentSettings
+    engine: ProcessSettings
     sandbox: SandboxSettings
     storage: StorageSettings
 
@@ -43,8 +43,8 @@ SECTIONS: Mapping[str, type[settings.Section]] = {
     "identity": IdentitySettings,
     "services": ServicesSettings,
     "catalog": CatalogSettings,
-    "environments": EnvironmentsSettings,
-    "engine": EngineSettings,
+    "environments": EnvironmentSettings,
+    "engine": ProcessSettings,
     "sandbox": SandboxSettings,
     "storage": StorageSettings,
 }

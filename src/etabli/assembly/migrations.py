@@ -24,7 +24,7 @@ KEPT_COPIES = 5  # Copies from before a migration; older ones are removed.
 
 def migrate(database: Path, *, now: datetime) -> None:
     """Make or update the database file. Refused where a newer Etabli wrote it; a copy lies beside it before anything changes."""
-    config = _config(database)
+    config = configuration(database)
     head = ScriptDirectory.from_config(config).get_current_head()
     current = current_revision(database)
     if current == head:
@@ -77,7 +77,8 @@ def _copy_aside(database: Path, *, current: str, now: datetime) -> Path:
     return copy
 
 
-def _config(database: Path) -> Config:
+def configuration(database: Path) -> Config:
+    """Alembic's own configuration for a database file."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", f"sqlite:///{database}".replace("%", "%%"))

@@ -10,6 +10,9 @@ from etabli.kernel.settings import Section
 class EnvironmentSettings(Section):
     """Package indexes, proxies and certificate authorities are read from where pip and uv read them; see `indexes.py`."""
 
+    store: Path | None = Field(
+        default=None, description="Where trees and downloads are kept, some GiB; empty: in the lab's data folder."
+    )
     folders: tuple[Path, ...] = Field(
         default=(), description="Folders of environments beside the built-in ones; the first that has a name gives it."
     )

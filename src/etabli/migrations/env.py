@@ -1,10 +1,17 @@
 """Alembic's entry: it migrates the database that its caller names. Foreign keys wait until the end of the migration."""
 
+from typing import Literal
+
 from alembic import context
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
 
-from etabli.kernel.database import Table
+from etabli.door import store as door
+from etabli.identity import store as identity
+from etabli.kernel.database import Table, UtcDateTime
+from etabli.services import store as services
+
+ROOMS = (door, identity, services)  # Importing a room's store declares its tables.
 
 
 def run() -> None:
@@ -16,11 +23,18 @@ def run() -> None:
     event.listen(engine, "begin", _begin)
     try:
         with engine.connect() as connection:
-            context.configure(connection=connection, target_metadata=Table.metadata, render_as_batch=True)
+            context.configure(
+                connection=connection, target_metadata=Table.metadata, render_as_batch=True, render_item=_frozen
+            )
             with context.begin_transaction():
                 context.run_migrations()
     finally:
         engine.dispose()
+
+
+def _frozen(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """How a type is written in a revision: a revision never changes, so it names none of ours, which may."""
+    return "sa.DateTime()" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
 def _prepare(connection: object, _record: object) -> None:

@@ -77,7 +77,7 @@ class Environments(Protocol):
         """The digest of the image's environment; NotFound for an unknown one."""
         ...
 
-    async def ensure(self, image: str) -> None:
+    async def ensure(self, image: str) -> object:
         """Build it where it is not; joins a build that runs. Raises what the build failed of."""
         ...
 

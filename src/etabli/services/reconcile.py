@@ -218,8 +218,7 @@ class Reconciler:
         try:
             await self._rooms.environments.ensure(image)
         except errors.EtabliError as error:
-            await self._tell(service, models.EventKind.BUILD_FAILED, detail=error.message)
-            await self._give_up(service.id, error.message)
+            await self._give_up(service.id, error.message, kind=models.EventKind.BUILD_FAILED)
         except Exception:
             log.exception("a build failed", service=service.id, image=image)
             await self._give_up(service.id, f"the environment `{image}` could not be built")
@@ -297,13 +296,13 @@ class Reconciler:
             return await self._apply(record)
         return record.service.handle
 
-    async def _give_up(self, service_id: str, reason: str) -> None:
+    async def _give_up(self, service_id: str, reason: str, *, kind: models.EventKind = models.EventKind.FAILED) -> None:
         self._given_up.add(service_id)
         service = await self._rooms.store.get(service_id)
         if service is None:
             return
         if await self._move(service, models.State.FAILED, message=reason):
-            await self._tell(service, models.EventKind.FAILED, detail=reason)
+            await self._tell(service, kind, detail=reason)
 
     async def _move(self, service: models.Service, state: models.State, *, message: str = "") -> bool:
         moved = await self._rooms.store.move(service.id, state=state, message=message, at=self._rooms.clock.now())
