@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,12 +21,15 @@ from etabli.engines import contract
 from etabli.engines.fake import FakeEngine
 from etabli.identity import accounts, keys, models
 from etabli.kernel.settings import LabSettings
+from etabli.services import models as services
 from etabli.web import app as web
 from etabli.web import visitors
 from etabli.web.rooms import Rooms
 from tests.web import parts
 
 PASSWORD = "une phrase assez longue"
+SETTINGS = LabSettings(https=True, port=443)  # Clients other than browsers send our cookies over HTTPS alone.
+ORIGIN = SETTINGS.origin
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 
 
@@ -34,7 +38,8 @@ class Lab:
     """The rooms, the application over them, and short ways to fill them."""
 
     rooms: Rooms
-    app: ASGIApp  # Behind the door.
+    web: FastAPI
+    app: ASGIApp  # The same, behind the door.
     engine: FakeEngine
 
     async def admin(self) -> models.User:
@@ -55,6 +60,21 @@ class Lab:
         opened = await self.rooms.identity.sessions.open(user_id=user.id, address="127.0.0.1")
         return opened.token
 
+    async def launched(self, user: models.User, name: str = "Prices", **values: object) -> services.Service:
+        """A service of that person's own project, as far as it comes by itself."""
+        project = await self.rooms.identity.projects.personal(user_id=user.id)
+        launch = services.Launch(project_id=project.id, catalog="ide", chart="notebook", name=name, values=values)
+        return await self.rooms.services.launch(user_id=user.id, launch=launch)
+
+    async def until(self, user: models.User, service_id: str, *states: services.State) -> services.Service:
+        """That service, once it is in one of the states."""
+        async with asyncio.timeout(20):
+            async for _ in polled():
+                service = await self.rooms.services.get(user_id=user.id, service_id=service_id)
+                if service.state in states:
+                    return service
+        raise AssertionError("never")
+
     def browser(self, token: str | None = None) -> httpx.AsyncClient:
         """A client that behaves as a browser does: it keeps cookies, and says that it comes from the lab's own pages."""
         client = httpx.AsyncClient(
@@ -72,6 +92,13 @@ class Lab:
         return client
 
 
+async def polled() -> AsyncIterator[None]:
+    """A turn every few milliseconds, for what comes by itself."""
+    while True:
+        yield
+        await asyncio.sleep(0.02)
+
+
 def csrf(page: str) -> str:
     """The token of a page's forms."""
     found = CSRF.search(page)
@@ -80,12 +107,12 @@ def csrf(page: str) -> str:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, port: int = 8000) -> AsyncIterator[Lab]:
+async def opened(folder: Path, *, settings: LabSettings = SETTINGS) -> AsyncIterator[Lab]:
     """A lab in a folder, its background work running."""
-    settings = LabSettings(port=port)
     engine = FakeEngine(total=contract.Resources(cpu=8, memory_bytes=16 << 30))
     async with parts.rooms(folder, lab=settings, engine=engine) as rooms:
-        yield Lab(rooms=rooms, app=Door(web.create(rooms), lab=settings), engine=engine)
+        app = web.create(rooms)
+        yield Lab(rooms=rooms, web=app, app=Door(app, lab=settings), engine=engine)
 
 
 @asynccontextmanager
@@ -93,12 +120,12 @@ async def served(folder: Path) -> AsyncIterator[Lab]:
     """The same, on a port of this machine, for browsers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        async with opened(folder, port=listener.getsockname()[1]) as lab:
+        async with opened(folder, settings=LabSettings(port=listener.getsockname()[1])) as lab:
             server = uvicorn.Server(
                 uvicorn.Config(lab.app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
             )
             serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for.
                 await asyncio.sleep(0.01)
             try:
                 yield lab
@@ -108,7 +135,7 @@ async def served(folder: Path) -> AsyncIterator[Lab]:
 
 
 class Door:
-    """What Caddy and the authoriser do in front of the portal, in short: their headers, and services that greet who has their cookie."""
+    """What Caddy and the authoriser do before the portal, in short: their headers; services greet who has their cookie."""
 
     def __init__(self, app: ASGIApp, *, lab: LabSettings) -> None:
         self._app = app

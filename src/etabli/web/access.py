@@ -1,4 +1,4 @@
-"""One line of log per request: a request id, the route's template rather than the address (ids and codes stay out), how it ended, how long."""
+"""One line of log per request: its number, the route's template rather than the address (ids and codes stay out), status, time."""
 
 import time
 

@@ -11,7 +11,6 @@ from etabli.identity import api as openid_api
 from etabli.identity import pages as openid_pages
 from etabli.kernel import errors
 from etabli.web import access, assets, problems, shell, visitors, walls
-
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import services as services_api
@@ -43,14 +42,13 @@ def create(rooms: Rooms) -> FastAPI:
     for room in API:
         app.include_router(room.router, prefix=API_PREFIX)
     provider = rooms.identity.provider
-    app.include_router(openid_api.router(provider))
+    app.include_router(openid_api.router(provider), include_in_schema=False)
     app.include_router(openid_pages.router(provider, current_user=visitors.current_user, sign_in=shell.to_sign_in))
     app.add_api_route("/healthz", _health, include_in_schema=False)
     app.add_api_route("/static/{path:path}", _static, include_in_schema=False)
     app.add_exception_handler(errors.EtabliError, _on_error)
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
-    app.add_exception_handler(Exception, _on_error)
     app.add_middleware(
         walls.Walls, origin=rooms.lab.origin, services_domain=rooms.lab.services_domain, refuse=_Refusal(app)
     )
@@ -78,9 +76,10 @@ class _Refusal:
     def __init__(self, app: FastAPI) -> None:
         self._app = app
 
-    async def __call__(self, request: Request, error: errors.EtabliError) -> Response:
+    async def __call__(self, request: Request, raised: Exception) -> Response:
         """The error alone, for nobody known."""
         request.scope["app"] = self._app
+        error = _as_ours(request, raised)
         if problems.wants_page(request):
             return shell.error_page(request, None, error)
         return problems.as_json(request, error)

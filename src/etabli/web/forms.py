@@ -1,7 +1,7 @@
 """Between a chart's form as data and what a page shows: units that people use, what is free beside what is asked, what is folded.
 
-A slider's value is a number and a unit of Kubernetes (`500m`, `2Gi`). A page asks for `0.5` cores or `2` GiB, and what it sends is turned
-back here, before the catalogue sees it. Everything else is sent as the catalogue named it.
+A slider's value is a number and a unit of Kubernetes (`500m`, `2Gi`). A page asks for `0.5` cores or `2` GiB, and what it sends is
+turned back here, before the catalogue sees it. Everything else is sent as the catalogue named it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -91,6 +91,10 @@ class Drawing:
             or any(field.changed or self.wrong_at(field) for field in _fields(group))
         )
 
+    def is_block(self, node: form.Node) -> bool:
+        """Whether it is a block of YAML, which stands in a section of its own."""
+        return isinstance(node, form.Field) and node.control is form.Control.YAML
+
     def options_of(self, field: form.Field) -> list[tuple[str, str]]:
         """A select's options, value and words."""
         return [(option.value, option.label) for option in field.options]
@@ -126,4 +130,3 @@ def _fields(group: form.Group) -> Iterable[form.Field]:
             yield from (node.low, node.high)
         else:
             yield from _fields(node)
-

@@ -8,7 +8,7 @@ with `{}` for each value, and `Messages.sentence` finds the one that a raised te
 import gettext
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from babel.messages import mofile, pofile
 
 SOURCE = "en"
 NAMES: Mapping[str, str] = {"en": "English", "fr": "Français"}  # Each in itself, as a reader looks for it.
+_PLACE = re.compile(r"\{([0-9]?)\}")  # Where a value stands.
 FOLDER = Path(__file__).parent / "messages"
 
 
@@ -45,8 +46,12 @@ class Messages:
             return known
         for pattern, translated in self._patterns:
             if found := pattern.fullmatch(text):
-                return _fill(translated, found.groups())
+                return _fill(translated, [self._value(value) for value in found.groups()])
         return text
+
+    def _value(self, value: str) -> str:
+        """A value inside a sentence: often a name, sometimes a sentence of its own."""
+        return self.sentence(value) if " " in value else value
 
 
 @lru_cache(maxsize=1)
@@ -60,7 +65,7 @@ def load() -> Mapping[str, Messages]:
 
 def choose(*, chosen: str | None, accepted: str, default: str) -> str:
     """The language to answer in: what the person chose, else the best of `Accept-Language` (RFC 9110, 12.5.4), else the lab's."""
-    if chosen in NAMES:
+    if chosen is not None and chosen in NAMES:
         return chosen
     for tag in _by_preference(accepted):
         if tag in NAMES:
@@ -88,12 +93,10 @@ def _pattern(source: str) -> re.Pattern[str]:
     return re.compile("(.*?)".join(re.escape(part) for part in source.split("{}")), re.DOTALL)
 
 
-def _fill(translated: str, values: tuple[str, ...]) -> str:
-    parts = translated.split("{}")
-    filled = parts[0]
-    for value, part in zip(values, parts[1:], strict=False):
-        filled += value + part
-    return filled
+def _fill(translated: str, values: Sequence[str]) -> str:
+    """The values in place of each `{}` in turn, or of `{0}`, `{1}`… where a language puts them in another order."""
+    waiting = iter(values)
+    return _PLACE.sub(lambda place: values[int(place[1])] if place[1] else next(waiting, ""), translated)
 
 
 def _by_preference(accepted: str) -> list[str]:

@@ -1,14 +1,14 @@
 """The live stream: one per page, by server-sent events (WHATWG HTML, 9.2), of the same partials that the page includes.
 
-A stream starts with the partial as it is now, so that a page that lost its connection is whole again when it comes back; then it sends
-one whenever what it shows has changed. It renders from what is stored, when an event hints that something changed, and every
-quarter of a minute, since times and use move by themselves. It ends after some minutes: whoever reconnects is asked who they are again.
+A stream starts with the partial as it is now, so that a page that lost its connection is whole again when it comes back; then it
+sends one whenever what it shows has changed. It renders from what is stored: when an event hints that something changed, and every
+quarter of a minute, since times and use move by themselves. It ends after some minutes: who reconnects is asked who they are again.
 """
 
 import asyncio
 import html
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -40,7 +40,7 @@ def message(text: str) -> str:
 
 async def follow(
     events: Events, *, project: str, subject: str | None, render: Callable[[], Awaitable[str]]
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """`render` now and whenever it gives something else, as long as what it shows is there."""
     last = ""
     async for now in states(events, project=project, subject=subject, read=render):
@@ -50,7 +50,7 @@ async def follow(
 
 async def states(
     events: Events, *, project: str, subject: str | None, read: Callable[[], Awaitable[State]]
-) -> AsyncIterator[State]:
+) -> AsyncGenerator[State, None]:
     """What `read` gives now, after each burst of changes, and now and then; the end where it is refused."""
     changed = asyncio.Event()
     listening = asyncio.create_task(_listen(events, project=project, subject=subject, changed=changed))
@@ -69,7 +69,7 @@ async def states(
         listening.cancel()
 
 
-async def logs(lines: AsyncIterator[contract.LogLine]) -> AsyncIterator[str]:
+async def logs(lines: AsyncIterator[contract.LogLine]) -> AsyncGenerator[str, None]:
     """Log lines as they come, in few messages: the first one replaces what the page shows, the others are added."""
     waiting: deque[str] = deque(maxlen=LOG_LINES)
     arrived = asyncio.Event()

@@ -96,9 +96,9 @@ def headers_of(error: errors.EtabliError) -> dict[str, str]:
 
 def from_http(error: HTTPException) -> errors.EtabliError:
     """What the router itself refuses, as an error of ours."""
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return errors.NotFound("there is no such page")
-    if error.status_code == HTTPStatus.NOT_FOUND:
+    if isinstance(error.__cause__, errors.EtabliError):
+        return error.__cause__  # Raised while the body was read.
+    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return errors.NotFound("there is no such page")
     return errors.Invalid("this request cannot be read")
 

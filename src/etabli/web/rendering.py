@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from etabli.kernel.clock import Clock
 from etabli.kernel.settings import LabSettings
@@ -29,6 +30,11 @@ class Renderer:
     def render(self, name: str, *, code: str, context: Mapping[str, object]) -> str:
         """The template `name`, whole or partial, in the language `code`."""
         return self._environments[code].get_template(name).render(**context)
+
+    def rendered(self, code: str) -> frozenset[str]:
+        """The names of the templates that were rendered so far in a language; a test asks."""
+        cache = self._environments[code].cache
+        return frozenset(name for _loader, name in cache) if cache is not None else frozenset()
 
     def messages(self, code: str) -> language.Messages:
         """The messages of a language."""
@@ -59,7 +65,8 @@ class Renderer:
             language=code,
             languages=language.NAMES,
         )
-        environment.filters["sentence"] = messages.sentence
+        environment.filters["said"] = messages.sentence
+        environment.filters["sentence"] = lambda text: _marked(messages.sentence(text))
         environment.filters["capital"] = _capital
         environment.filters["letters"] = _letters
         environment.filters["initials"] = _initials
@@ -69,6 +76,15 @@ class Renderer:
 def _capital(text: str) -> str:
     """The sentence with its first letter in upper case, the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def _marked(text: str) -> Markup:
+    """A sentence whose values stand between backticks, those shown as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    shown = [Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)]
+    return Markup("").join(shown)
 
 
 def _letters(text: str) -> str:

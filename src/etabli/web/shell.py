@@ -1,6 +1,6 @@
 """What routes of pages share: a router that no form passes without its token, and answers in the reader's language."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,17 +36,18 @@ def router() -> APIRouter:
     return APIRouter(route_class=FormRoute, include_in_schema=False, default_response_class=HTMLResponse)
 
 
-def page(request: Request, found: Visitor, template: str, *, status: int = 200, **context: object) -> Response:
+def page(
+    request: Request, found: Visitor, template: str, context: Mapping[str, object], *, status: int = 200
+) -> Response:
     """A whole page."""
-    renderer: Renderer = request.app.state.renderer
-    html = renderer.render(template, code=found.language, context={"visitor": found, **context})
+    html = partial(request, found, template, context)
     response = HTMLResponse(html, status_code=status, headers={"Vary": "Cookie, Accept-Language"})
     if found.fresh_visit is not None:
         visitors.set_cookie(response, visitors.VISIT_COOKIE, found.fresh_visit, max_age=None)
     return response
 
 
-def partial(request: Request, found: Visitor, template: str, **context: object) -> str:
+def partial(request: Request, found: Visitor, template: str, context: Mapping[str, object]) -> str:
     """A part of a page, the same that the whole page includes."""
     renderer: Renderer = request.app.state.renderer
     return renderer.render(template, code=found.language, context={"visitor": found, **context})

@@ -1,8 +1,8 @@
 """The walls that every request meets before any route, and every answer passes on its way out.
 
-Who calls. The portal's socket is opened by Caddy and by the operator's command line. Caddy deletes `X-Etabli-*` from what it forwards,
-sets `X-Etabli-Door: 1` and adds `X-Forwarded-For`. An operator names the person acted for in `X-Etabli-Operator` and has none of those.
-A request that is neither, or looks like both, is refused: the operator's power needs two mistakes of the door at once.
+Who calls. The portal's socket is opened by Caddy and by the operator's command line. Caddy deletes `X-Etabli-*` from what it
+forwards, sets `X-Etabli-Door: 1` and adds `X-Forwarded-For`. An operator names the person acted for in `X-Etabli-Operator` and has
+none of those. A request that is neither, or looks like both, is refused: the operator's power needs two mistakes of the door at once.
 
 Which host. Pages and API answer on the portal's own host; a service's host is answered `/.etabli/` and nothing else; others nothing.
 
@@ -54,9 +54,9 @@ class Caller:
 
 
 class Refuse(Protocol):
-    """How an error becomes an answer (web.problems)."""
+    """How an error, or a mistake of ours, becomes an answer (web.problems)."""
 
-    async def __call__(self, request: Request, error: errors.EtabliError) -> Response:
+    async def __call__(self, request: Request, raised: Exception) -> Response:
         """The answer to `request`."""
         ...
 
@@ -77,8 +77,7 @@ class Walls:
                 await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        counted = _Counted(receive)
-        send = _with_headers(send)
+        counted, sending = _Counted(receive), _Sending(send)
         try:
             caller = self._caller(request)
             scope.setdefault("state", {})["caller"] = caller
@@ -87,10 +86,14 @@ class Walls:
                 self._check_origin(request)
             _check_length(request.headers)
         except errors.EtabliError as error:
-            response = await self._refuse(request, error)
-            await response(scope, receive, send)
+            await (await self._refuse(request, error))(scope, receive, sending)
             return
-        await self._app(scope, counted.receive, send)
+        try:
+            await self._app(scope, counted.receive, sending)
+        except Exception as mistake:  # A request's outermost frame: it is recorded, and answered as any other.
+            if sending.has_begun:
+                raise
+            await (await self._refuse(request, mistake))(scope, receive, sending)
 
     def _caller(self, request: Request) -> Caller:
         door = request.headers.get(DOOR)
@@ -154,16 +157,21 @@ class TooLarge(errors.Invalid):
         super().__init__("what was sent is too large", hint="files go to S3, not through the portal")
 
 
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
+class _Sending:
+    """The answer on its way out: it gets the headers that every answer has."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.has_begun = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
-        await send(message)
-
-    return sending
+        await self._send(message)
 
 
 def _check_length(headers: Headers) -> None:

@@ -1,4 +1,4 @@
-"""What routes of the API share: a router that no unsafe request of a browser's session passes without its token, and the project meant."""
+"""What routes of the API share: a router that no unsafe request of a session passes without its token, and the project meant."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

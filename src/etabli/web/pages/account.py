@@ -14,6 +14,16 @@ from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()
+# The first mark that is there tells: Edge and Chrome name Safari too, iPhones name Mac OS.
+BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 @router.get("/account")
@@ -86,9 +96,19 @@ async def _page(
         request,
         found,
         "account.html",
+        {
+            "done": done,
+            "profile": profile or people.Profile(name=user.name, email=user.email, language=user.language),
+            "faults": faults if faults is not None else faults_of(error),
+            "sessions": await rooms.identity.sessions.list(user_id=user.id),
+            "device": device,
+        },
         status=200 if error is None else problems.status_of(error),
-        done=done,
-        profile=profile or people.Profile(name=user.name, email=user.email, language=user.language),
-        faults=faults if faults is not None else faults_of(error),
-        sessions=await rooms.identity.sessions.list(user_id=user.id),
     )
+
+
+def device(user_agent: str) -> str:
+    """A browser's name of itself, in two words that people know; nothing where it is none of those."""
+    browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    return ", ".join(filter(None, (browser, system)))

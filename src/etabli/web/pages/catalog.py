@@ -44,7 +44,7 @@ async def catalog_page(request: Request, found: Person, search: str = "") -> Res
     words = plain(search[:LONGEST_SEARCH]).split()
     listings = [_shown(listing, found.language, words) for listing in await rooms.catalog.listings() if listing.public]
     shown = [listing for listing in listings if listing.charts or listing.problem]
-    return shell.page(request, found, "catalog.html", listings=shown, search=search[:LONGEST_SEARCH])
+    return shell.page(request, found, "catalog.html", {"listings": shown, "search": search[:LONGEST_SEARCH]})
 
 
 def in_language(texts: dict[str, str] | object, code: str) -> str:

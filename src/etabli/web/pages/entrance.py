@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Form, Request
+from fastapi import Form, Query, Request
 from starlette.responses import Response
 
 from etabli.identity import accounts, models, people
@@ -13,17 +13,19 @@ from etabli.web.rooms import Rooms
 from etabli.web.visitors import Anyone, Person, Visitor
 
 router = shell.router()
+Next = Annotated[str, Query(alias="next")]
+NextField = Annotated[str, Form(alias="next")]
 LEADING_ELSEWHERE = ("/open?", "/oidc/")
 TEXT = 1000  # Characters of a field: past it the use case refuses anyway, and no log or page meets more.
 
 
 @router.get("/sign-in")
-async def sign_in_page(request: Request, found: Anyone, next: str = "/") -> Response:
+async def sign_in_page(request: Request, found: Anyone, onward: Next = "/") -> Response:
     """The sign-in page; home for who is signed in already."""
-    path = visitors.local_path(next)
+    path = visitors.local_path(onward)
     if found.someone is not None:
         return shell.go(path)
-    return shell.page(request, found, "sign_in.html", next=path, login="", error=None)
+    return shell.page(request, found, "sign_in.html", {"next": path, "login": "", "error": None})
 
 
 @router.post("/sign-in")
@@ -32,11 +34,11 @@ async def sign_in(
     found: Anyone,
     login: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
-    next: Annotated[str, Form()] = "/",
+    onward: NextField = "/",
 ) -> Response:
     """Open a session, or say that the name or the password is wrong."""
     rooms: Rooms = request.app.state.rooms
-    path = visitors.local_path(next)
+    path = visitors.local_path(onward)
     try:
         opened = await rooms.identity.sessions.sign_in(
             login=login[:TEXT],
@@ -45,7 +47,9 @@ async def sign_in(
             user_agent=request.headers.get("user-agent", ""),
         )
     except identity_errors.WrongCredentials as error:
-        return shell.page(request, found, "sign_in.html", status=401, next=path, login=login[:TEXT], error=error)
+        return shell.page(
+            request, found, "sign_in.html", {"next": path, "login": login[:TEXT], "error": error}, status=401
+        )
     return _entered(request, found, opened, path)
 
 
@@ -106,13 +110,10 @@ async def sign_out(request: Request, found: Person) -> Response:
 
 @router.post("/language")
 async def choose_language(
-    request: Request,
-    found: Anyone,
-    next: Annotated[str, Form()] = "/",
-    chosen: Annotated[str, Form(alias="language")] = "",
+    request: Request, found: Anyone, onward: NextField = "/", chosen: Annotated[str, Form(alias="language")] = ""
 ) -> Response:
     """Read on in another language; remembered by the account where there is one, else by the browser."""
-    response = shell.go(visitors.local_path(next))
+    response = shell.go(visitors.local_path(onward))
     if chosen not in language.NAMES:
         return response
     if found.someone is not None:
@@ -134,11 +135,9 @@ async def choose_project(found: Person, project: Annotated[str, Form()] = "") ->
 
 
 def _entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
-    if path.startswith(LEADING_ELSEWHERE):
-        # A form's redirects must stay here (CSP form-action); what goes on to another origin starts from a page of its own.
-        response = shell.page(request, found, "continue.html", next=path)
-    else:
-        response = shell.go(path)
+    # A form's redirects must stay here (CSP form-action); what goes on to another origin starts from a page of its own.
+    leads_elsewhere = path.startswith(LEADING_ELSEWHERE)
+    response = shell.page(request, found, "continue.html", {"next": path}) if leads_elsewhere else shell.go(path)
     visitors.set_cookie(response, visitors.SESSION_COOKIE, opened.token, max_age=None)
     visitors.drop_cookie(response, visitors.VISIT_COOKIE)
     return response
@@ -157,12 +156,8 @@ def _welcome(
         request,
         found,
         "welcome.html",
+        {"token": token, "invitation": invitation, "given": given, "error": error, "faults": faults_of(error)},
         status=200 if error is None else 422,
-        token=token,
-        invitation=invitation,
-        given=given,
-        error=error,
-        faults=faults_of(error),
     )
 
 

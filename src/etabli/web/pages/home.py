@@ -19,4 +19,4 @@ async def home(request: Request, found: Anyone) -> Response:
         return shell.go("/sign-in")
     rows = await services.rows(request, found)
     ready = sum(row.service.state is models.State.READY for row in rows)
-    return shell.page(request, found, "home.html", rows=rows[:SHOWN], total=len(rows), ready=ready)
+    return shell.page(request, found, "home.html", {"rows": rows[:SHOWN], "total": len(rows), "ready": ready})

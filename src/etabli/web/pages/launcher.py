@@ -1,7 +1,7 @@
 """The launch form: a chart's form as data, drawn; a launch link, read; the same on the command line, beside.
 
-What was typed is kept whatever is refused, and each fault stands at its field. A link that asks to launch at once is asked about first:
-it comes from somebody else, and what it sets is shown.
+What was typed is kept whatever is refused, and each fault stands at its field. A link that asks to launch at once is asked about
+first: it comes from somebody else, and what it sets is shown.
 """
 
 import secrets
@@ -13,8 +13,8 @@ import yaml
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
-from etabli.catalog import links, patches, paths, service
 from etabli.catalog import errors as catalog_errors
+from etabli.catalog import links, patches, paths, service
 from etabli.catalog.expressions import UNDEFINED
 from etabli.kernel import errors
 from etabli.services import models
@@ -110,7 +110,7 @@ async def same(request: Request, found: Person, catalog: str, chart: str) -> Res
     """The link, the command and the values of what the form holds now."""
     own = await _own_fields(request)
     asked = await _submitted(request, found, catalog=catalog, chart=chart, own=own)
-    html = shell.partial(request, found, "_same.html", same=_same(request, asked))
+    html = shell.partial(request, found, "_same.html", {"same": _same(request, asked)})
     return HTMLResponse(html)
 
 
@@ -126,7 +126,13 @@ async def _own_fields(request: Request) -> dict[str, str]:
 
 
 async def _submitted(
-    request: Request, found: Visitor, *, catalog: str, chart: str, own: Mapping[str, str], without: frozenset[str] = frozenset()
+    request: Request,
+    found: Visitor,
+    *,
+    catalog: str,
+    chart: str,
+    own: Mapping[str, str],
+    without: frozenset[str] = frozenset(),
 ) -> Asked:
     rooms: Rooms = request.app.state.rooms
     context = await _context(request, found)
@@ -189,24 +195,27 @@ async def _page(
         request,
         found,
         "launcher.html",
+        {
+            "asked": asked,
+            "form": asked.opening.form,
+            "info": asked.opening.chart.info,
+            "versions": await _versions(request, found, asked),
+            "same": _same(request, asked),
+            "error": error,
+            "faults": faults,
+            "typed": typed or {},
+            "from_link": _from_link(asked, link),
+            "auto_launch": link is not None and link.auto_launch,
+            "left_out": (*link.left_out, *asked.opening.left_out) if link else (),
+            "shown": drawing.shown,
+            "wrong_at": drawing.wrong_at,
+            "end_of": drawing.end_of,
+            "free_of": drawing.free_of,
+            "is_open": drawing.is_open,
+            "is_block": drawing.is_block,
+            "options_of": drawing.options_of,
+        },
         status=200 if error is None else problems.status_of(error),
-        asked=asked,
-        form=asked.opening.form,
-        info=asked.opening.chart.info,
-        versions=await _versions(request, found, asked),
-        same=_same(request, asked),
-        error=error,
-        faults=faults,
-        typed=typed or {},
-        from_link=_from_link(asked, link),
-        auto_launch=link is not None and link.auto_launch,
-        left_out=(*link.left_out, *asked.opening.left_out) if link else (),
-        shown=drawing.shown,
-        wrong_at=drawing.wrong_at,
-        end_of=drawing.end_of,
-        free_of=drawing.free_of,
-        is_open=drawing.is_open,
-        options_of=drawing.options_of,
     )
     if error is not None:
         response.headers.update(problems.headers_of(error))
@@ -256,5 +265,7 @@ def _setting(value: object) -> str:
     """A value as `--set` reads it: YAML on one line; nothing takes the key away."""
     if value is UNDEFINED:
         return "null"
+    if value == "":
+        return ""
     dumped = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=MAX_LINE)
     return dumped.removesuffix("...\n").strip()

@@ -1,4 +1,4 @@
-"""The way into a service's own origin: from its host to the portal and back with a one-time code, which buys the cookie of that host."""
+"""The way into a service's own origin: to the portal and back with a one-time code, which buys the cookie of that host."""
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response

@@ -37,14 +37,14 @@ class Row:
 @router.get("/services")
 async def list_page(request: Request, found: Person, done: str = "") -> Response:
     """My services."""
-    return shell.page(request, found, "services.html", rows=await rows(request, found), done=done)
+    return shell.page(request, found, "services.html", {"rows": await rows(request, found), "done": done})
 
 
 @router.get("/services/{service_id}")
 async def one_page(request: Request, found: Person, service_id: str, done: str = "") -> Response:
     """One service."""
     context = await details(request, found, service_id)
-    return shell.page(request, found, "service.html", done=done, **context)
+    return shell.page(request, found, "service.html", {"done": done, **context})
 
 
 @router.get("/services/{service_id}/open")
@@ -93,9 +93,8 @@ async def rename(request: Request, found: Person, service_id: str, name: Annotat
     except errors.Invalid as error:
         context = await details(request, found, service_id)
         wrong = error.fields.get("name", error.message)
-        return shell.page(
-            request, found, "service.html", status=422, done="", **{**context, "name": name[:TEXT], "name_wrong": wrong}
-        )
+        context |= {"done": "", "name": name[:TEXT], "name_wrong": wrong}
+        return shell.page(request, found, "service.html", context, status=422)
     return shell.go(f"/services/{service_id}", done="renamed")
 
 
@@ -104,7 +103,7 @@ async def delete_page(request: Request, found: Person, service_id: str) -> Respo
     """What goes and what stays, before anything goes."""
     rooms: Rooms = request.app.state.rooms
     service = await rooms.services.get(user_id=found.user.id, service_id=service_id)
-    return shell.page(request, found, "service_delete.html", service=service)
+    return shell.page(request, found, "service_delete.html", {"service": service})
 
 
 @router.post("/services/{service_id}/delete")
@@ -142,14 +141,14 @@ async def events(request: Request, found: Person, watch: str = "services") -> Re
 
         async def one() -> str:
             context = await details(request, found, service_id)
-            return shell.partial(request, found, "_service_live.html", oob=True, **context)
+            return shell.partial(request, found, "_service_live.html", {"oob": True, **context})
 
         return live.response(
             live.follow(rooms.events, project=found.project.project.id, subject=service_id, render=one)
         )
 
     async def several() -> str:
-        return shell.partial(request, found, "_services_live.html", oob=True, rows=await rows(request, found))
+        return shell.partial(request, found, "_services_live.html", {"oob": True, "rows": await rows(request, found)})
 
     return live.response(live.follow(rooms.events, project=found.project.project.id, subject=None, render=several))
 

@@ -121,10 +121,10 @@
   // Logs stay at their end while one reads there.
   const tail = (box) => {
     if (!once(box, "ready")) return;
-    box.scrollTop = box.scrollHeight;
-    new MutationObserver(() => {
-      if (box.scrollHeight - box.scrollTop - box.clientHeight < 160) box.scrollTop = box.scrollHeight;
-    }).observe(box, { childList: true, subtree: true, characterData: true });
+    let atEnd = true;
+    box.addEventListener("scroll", () => { atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 24; });
+    new MutationObserver(() => { if (atEnd) box.scrollTop = box.scrollHeight; })
+      .observe(box, { childList: true, subtree: true, characterData: true });
   };
 
   // Menus close when one leaves them.

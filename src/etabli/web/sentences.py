@@ -1,0 +1,50 @@
+"""Sentences that rooms below make otherwise than by raising them, named here so that each language has them (tools/messages.py).
+
+They follow the name of a field (`must be at least 2 GiB`), or finish a state's message. A sentence that is missing here is shown in
+English, never lost.
+"""
+
+
+def N_(text: str) -> str:  # noqa: N802 - The name that gettext's tools know.
+    """Mark a message; `{}` stands for each value."""
+    return text
+
+
+SENTENCES = (
+    # identity: accounts, passwords.
+    N_("a name, as others will read it"),
+    N_("at most {} characters"),
+    N_("at least {} characters; a few words in a row make a good one"),
+    N_("not your own name or e-mail"),
+    N_("a character that cannot be shown"),
+    N_("an address such as name@example.org"),
+    N_("a language's code, such as en or fr"),
+    N_("3 to 40 of a-z, 0-9 and single dashes, not reserved"),
+    # catalog: checks, sliders, patches.
+    N_("may not be changed"),
+    N_("must be a set of values"),
+    N_("must be a list"),
+    N_("must be text"),
+    N_("must be yes or no"),
+    N_("must be a whole number"),
+    N_("must be a number"),
+    N_("must be a number followed by `{}`"),
+    N_("must be one of {}"),
+    N_("is missing"),
+    N_("is nothing that this chart knows"),
+    N_("is not for people to set"),
+    N_("skips members of the list"),
+    N_("must have at least {}"),
+    N_("must have at most {}"),
+    N_("must match `{}`"),
+    N_("must be at least {}"),
+    N_("must be at most {}"),
+    N_("must have at most {} characters"),
+    N_("must not hold control characters"),
+    N_("does not fit the chart's schema (`{}`)"),
+    N_("must be `key: value` lines"),
+    N_("must be a list, each line after a dash"),
+    N_("is nothing that a launch link says"),
+    N_("is not the path of a value"),
+    N_("has text that is not between « and »"),
+)

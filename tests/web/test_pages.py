@@ -1,0 +1,111 @@
+"""Every page in every language, and every template rendered at least once."""
+
+import html.parser
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from etabli.identity import keys, models, people
+from etabli.services.models import State
+from etabli.web import rendering
+from etabli.web.rendering import Renderer
+from tests.web.lab import PASSWORD, Lab, csrf
+
+VOID = frozenset({"meta", "link", "input", "br", "rect", "stop", "img"})
+
+
+class Nesting(html.parser.HTMLParser):
+    """Whether every element is closed where it was opened, and no id is there twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> is out of place"
+
+
+def check(page: str) -> None:
+    """The page is well formed."""
+    nesting = Nesting()
+    nesting.feed(page)
+    assert nesting.open == []
+    assert len(nesting.ids) == len(set(nesting.ids)), sorted(nesting.ids)
+
+
+async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[str]:
+    """Every page there is, in states that show all of it."""
+    lab.engine.automatic = True
+    ready = await lab.launched(ada, "Ready")
+    await lab.until(ada, ready.id, State.READY)
+    stopped = await lab.launched(ada, "Paused")
+    await lab.until(ada, stopped.id, State.READY)
+    await lab.rooms.services.stop(user_id=ada.id, service_id=stopped.id)
+    await lab.until(ada, stopped.id, State.STOPPED)
+    await lab.rooms.services.extend(
+        user_id=ada.id, service_id=ready.id, until=lab.rooms.clock.now() + timedelta(hours=2)
+    )
+    lab.engine.automatic = False
+    starting = await lab.launched(ada, "Starting")
+    await lab.until(ada, starting.id, State.STARTING)
+    await lab.rooms.identity.projects.create(by=ada, name="Shared")
+    invited = await lab.rooms.identity.invitations.invite(by=ada, lifetime=keys.LONGEST_TOKEN)
+    link = "/launcher/ide/notebook?autoLaunch=true&extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1"
+    pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
+    pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
+    pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
+    pages += ["/launcher/ide/database", "/launcher/ide/broken", f"/welcome?token={invited.token}"]
+    return [(await client.get(path)).text for path in pages]
+
+
+@pytest.mark.parametrize("code", ["en", "fr"])
+async def test_every_page_is_well_formed_in_every_language(
+    lab: Lab, ada: models.User, browser: httpx.AsyncClient, code: str
+) -> None:
+    profile = people.Profile(name=ada.name, email=ada.email, language=code)
+    await lab.rooms.identity.people.change_profile(user_id=ada.id, profile=profile)
+    pages = await visit(lab, ada, browser)
+    async with lab.browser() as anyone:
+        anyone.headers["Accept-Language"] = code
+        entrance = await anyone.get("/sign-in?next=/open?host=x")
+        token = csrf(entrance.text)
+        refused = await anyone.post("/sign-in", data={"csrf": token, "login": "x", "password": "y"})
+        form = {"csrf": token, "login": ada.slug, "password": PASSWORD, "next": "/open?host=x"}
+        onward = await anyone.post("/sign-in", data=form)
+    sent = {"csrf": csrf(pages[1]), "name": "x"}
+    same = await browser.post("/launcher/ide/notebook/same", data=sent | {"resources.limits.memory": "8"})
+    for page in [*pages, entrance.text, refused.text, onward.text]:
+        assert f'<html lang="{code}"' in page
+        check(page)
+    check(same.text)
+    renderer: Renderer = lab.web.state.renderer
+    left = {path.name for path in rendering.FOLDER.glob("*.html")} - renderer.rendered(code)
+    assert left == set(), "templates that no test renders"
+
+
+async def test_a_mistake_of_ours_is_a_sentence_that_tells_nothing_of_it(
+    lab: Lab, ada: models.User, browser: httpx.AsyncClient
+) -> None:
+    lab.web.add_api_route("/mistake", broken, include_in_schema=False)
+    page = await browser.get("/mistake")
+    program = await browser.get("/mistake", headers={"Accept": "application/json"})
+    assert page.status_code == program.status_code == 500
+    for answer in (page, program):
+        assert "hunter2" not in answer.text
+        assert answer.headers["x-request-id"] in answer.text
+
+
+async def broken() -> None:
+    """A route with a mistake."""
+    raise ZeroDivisionError("hunter2")
