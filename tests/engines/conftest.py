@@ -122,9 +122,11 @@ async def process_bench(layout: Layout) -> AsyncIterator[ProcessBench]:
     """The process engine, started; all that runs is ended afterwards."""
     bench = ProcessBench(layout)
     await bench.engine.start()
-    yield bench
-    await clear(bench)
-    await bench.leave()
+    try:
+        yield bench
+        await clear(bench)
+    finally:
+        await bench.leave()
 
 
 @pytest.fixture(params=["fake", pytest.param("process", marks=pytest.mark.binaries)])
@@ -135,9 +137,11 @@ async def bench(request: pytest.FixtureRequest, layout: Layout) -> AsyncIterator
         return
     made = ProcessBench(layout)
     await made.engine.start()
-    yield made
-    await clear(made)
-    await made.leave()
+    try:
+        yield made
+        await clear(made)
+    finally:
+        await made.leave()
 
 
 async def clear(bench: ProcessBench) -> None:

@@ -197,7 +197,8 @@ class PodKeeper:
         missing = materials.missing_sub_paths(place.folders, place.pod)
         if not missing or any(one.record.started_at for one in self._containers.values()):
             return
-        folder = self._runtime.store.pod(self._service_id, place.pod.name) / "run" / ".sub-paths"
+        own = self._runtime.store.pod(self._service_id, place.pod.name)
+        folder = own / "run" / ".sub-paths"
         mounts = tuple(
             sandbox.Mount(target=f"/mnt/{name}", source=place.folders[name]) for name in {name for name, _ in missing}
         )
@@ -209,7 +210,7 @@ class PodKeeper:
             ),
             on=place.network,
             folder=folder,
-            log=folder.with_suffix(".log"),
+            log=own / "sub-paths.log",
         )
         await self._runtime.sandboxes.remove_tree(place.network.ground, folder)
 
@@ -248,7 +249,7 @@ def pod_id(service_id: str, pod: str) -> str:
 
 
 def _folders(run: Path) -> list[Path]:
-    return sorted(run.iterdir()) if run.is_dir() else []
+    return sorted(path for path in run.iterdir() if path.is_dir()) if run.is_dir() else []
 
 
 def _digest(*words: str) -> str:
