@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from etabli.components import models
 from etabli.identity.issuer import Issuer
-from etabli.identity.keys import PUBLIC_FILE, KeyRing
+from etabli.identity.keys import PRIVATE_FILE, PUBLIC_FILE, KeyRing
 from etabli.identity.models import Project, ProjectKind, Role, User
 from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.store import MembershipRow, ProjectRow, UsedSlugRow, UserRow
@@ -32,8 +32,8 @@ CLOCK = SystemClock()
 class People:
     """People and projects in a real database, with the real issuer over the keys that the enclave's parts know."""
 
-    def __init__(self, database: Database, ring: KeyRing) -> None:
-        self._database, self.ring = database, ring
+    def __init__(self, database: Database, ring: KeyRing, keys: Path) -> None:
+        self._database, self.ring, self._keys = database, ring, keys
         self.issuer = Issuer(database=database, clock=CLOCK, ring=ring, origin=LAB.origin)
         self.tokens = ServiceTokens(database=database, clock=CLOCK)
 
@@ -69,6 +69,13 @@ class People:
             assert row is not None
             row.archived_at = CLOCK.now()
 
+    async def rotate(self) -> None:
+        """Sign with a fresh key from now on: the old ones are forgotten."""
+        (self._keys / PRIVATE_FILE).unlink()
+        self.ring = KeyRing(folder=self._keys, clock=CLOCK, period=timedelta(days=90))
+        await self.ring.open()
+        self.issuer = Issuer(database=self._database, clock=CLOCK, ring=self.ring, origin=LAB.origin)
+
     async def _project(self, slug: str, kind: ProjectKind, roles: Mapping[str, Role]) -> Project:
         now = CLOCK.now()
         row = ProjectRow(id=new_id(), slug=slug, name=slug.title(), kind=kind.value, created_at=now)
@@ -87,7 +94,7 @@ async def people(folder: Path, layout: Layout) -> AsyncIterator[People]:
     await ring.open()
     database = Database(sqlite_url(folder / "people.db"))
     await database.create_tables()
-    yield People(database, ring)
+    yield People(database, ring, layout.keys)
     await database.close()
 
 

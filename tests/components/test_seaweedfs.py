@@ -181,3 +181,25 @@ async def test_rendering_again_changes_nothing(tmp_path: Path) -> None:
         assert first == second
         assert before == [path.stat().st_mtime_ns for path in second.files]
         assert not any(seaweedfs.keys(layout).secret_key in word for word in first.argv)
+
+
+async def test_keys_published_late_or_changed_are_met_without_a_restart(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running, parts.people(tmp_path, running.layout) as people:
+        published = tmp_path / "jwks"
+        aside = published.rename(tmp_path / "not-yet")
+        running.start()
+        client, user = running.client(), await people.person("alice")
+
+        async def sign_in() -> None:
+            token = await people.issuer.issue(subject=user, audience=Audience.S3, lifetime=timedelta(minutes=1))
+            await client.assume_role(token=token, role=seaweedfs.ROLE_ARN, session=user.id)
+
+        with pytest.raises(errors.StoreRefused):
+            await sign_in()
+        aside.rename(published)
+        await sign_in()
+        first = people.ring.signing().kid
+        await people.rotate()
+        assert people.ring.signing().kid != first
+        published.write_bytes((running.layout.keys / "jwks.json").read_bytes())
+        await sign_in()

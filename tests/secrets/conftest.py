@@ -22,6 +22,7 @@ class Server:
     """A vault that runs and is set up."""
 
     layout: Layout
+    folder: Path  # Where the key set is published.
 
     def http(self, token: str) -> httpx.AsyncClient:
         """The vault as the bearer of a token sees it."""
@@ -41,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         try:
             enclave.start(openbao.component(layout, parts.LAB))
             asyncio.run(vault_setup.ensure_vault_ready(layout, parts.LAB, clock=parts.CLOCK))
-            yield Server(layout)
+            yield Server(layout, folder)
         finally:
             enclave.close()
 

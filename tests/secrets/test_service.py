@@ -159,6 +159,19 @@ async def test_a_vault_that_is_not_there_is_said_so(people: parts.People, tmp_pa
     await client.close()
 
 
+async def test_keys_that_changed_are_met_without_a_restart(server: Server, vault: Vault, people: parts.People) -> None:
+    user = await people.person(f"alice-{new_id()}")
+    await vault.login(subject=user)
+    client = Client(socket=server.layout.socket("vault"))
+    await people.rotate()
+    after = Vault(client=client, issuer=people.issuer, lab=parts.LAB, lab_token=lambda: "unused")
+    with pytest.raises(errors.VaultUnavailable, match="does not accept"):
+        await after.login(subject=user)
+    (server.folder / "jwks").write_bytes((server.layout.keys / "jwks.json").read_bytes())
+    await after.login(subject=user)
+    await client.close()
+
+
 async def test_variables_name_the_projects_folder(vault: Vault, people: parts.People) -> None:
     project = await people.own(await people.person(f"alice-{new_id()}"))
     assert vault.variables(project=project) == {

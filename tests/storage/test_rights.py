@@ -98,7 +98,7 @@ def _everything_with_objects(s3: BaseClient, bucket: str) -> None:
     assert [item["Name"] for item in s3.list_buckets()["Buckets"]] == [bucket]
 
 
-async def test_nothing_an_owner_does_to_a_bucket_outlives_their_keys(newcomer: Newcomer) -> None:
+async def test_nothing_an_owner_does_to_a_bucket_outlives_their_keys(store: Store, newcomer: Newcomer) -> None:
     alice = await newcomer()
     open_to_all = json.dumps(
         {
@@ -113,6 +113,10 @@ async def test_nothing_an_owner_does_to_a_bucket_outlives_their_keys(newcomer: N
     assert await refused(alice.s3.put_bucket_acl, Bucket=alice.bucket, ACL="public-read") == "AccessDenied"
     await refused(alice.s3.put_object_acl, Bucket=alice.bucket, Key="mine", ACL="public-read")
     assert await refused(alice.s3.delete_bucket, Bucket=alice.bucket) == "AccessDenied"
+    await asyncio.to_thread(alice.s3.put_object, Bucket=alice.bucket, Key="open", Body=b"x", ACL="public-read")
+    transport = httpx.AsyncHTTPTransport(uds=str(store.layout.socket("s3")))
+    async with httpx.AsyncClient(transport=transport) as nobody:
+        assert (await nobody.get(f"{parts.LAB.s3_origin}/{alice.bucket}/open")).status_code == 403
     assert await refused(alice.s3.create_bucket, Bucket="somebody-to-come") == "AccessDenied"
 
 
@@ -239,7 +243,7 @@ async def test_a_session_token_with_changed_claims_is_worth_nothing(store: Store
 
 async def test_users_neither_make_keys_nor_lengthen_their_own(store: Store, newcomer: Newcomer) -> None:
     alice = await newcomer()
-    iam, sts = _other_apis(store, alice)
+    iam, sts, tables = (_api(store, alice, name) for name in ("iam", "sts", "s3tables"))
     for call, arguments in (
         (iam.create_user, {"UserName": "eve"}),
         (iam.list_users, {}),
@@ -249,21 +253,22 @@ async def test_users_neither_make_keys_nor_lengthen_their_own(store: Store, newc
         (sts.assume_role, {"RoleArn": seaweedfs.ROLE_ARN, "RoleSessionName": "longer"}),
         (sts.get_session_token, {}),
         (sts.get_federation_token, {"Name": "longer"}),
+        (tables.create_table_bucket, {"name": "theirs"}),
     ):
         assert await refused(call, **arguments), call
 
 
-def _other_apis(store: Store, person: Person) -> tuple[BaseClient, BaseClient]:
+def _api(store: Store, person: Person, name: str) -> BaseClient:
     keys = person.s3._request_signer._credentials
-    common = {
-        "endpoint_url": parts.LAB.s3_origin,
-        "region_name": "eu-west-3",
-        "aws_access_key_id": keys.access_key,
-        "aws_secret_access_key": keys.secret_key,
-        "aws_session_token": keys.token,
-        "config": store.config(),
-    }
-    return boto3.client("iam", **common), boto3.client("sts", **common)
+    return boto3.client(
+        name,
+        endpoint_url=parts.LAB.s3_origin,
+        region_name="eu-west-3",
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        aws_session_token=keys.token,
+        config=store.config(),
+    )
 
 
 async def test_names_that_policies_read_as_wildcards_never_leave_the_issuer(people: parts.People) -> None:

@@ -41,7 +41,13 @@ class Vault:
         Forbidden where they are suspended or archived, VaultUnavailable where the vault is not there now.
         """
         token = await self._issuer.issue(subject=subject, audience=Audience.VAULT, lifetime=ID_TOKEN_LIFETIME)
-        answer = await self._client.call("POST", "auth/jwt/login", body={"role": "lab", "jwt": token})
+        try:
+            answer = await self._client.call("POST", "auth/jwt/login", body={"role": "lab", "jwt": token})
+        except errors.VaultRefused as error:
+            # The token is fresh and ours: the vault is not set up yet, or could not fetch the key set to check it with.
+            raise errors.VaultUnavailable(
+                "the vault does not accept the lab's tokens now", hint="try again in a moment"
+            ) from error
         return models.VaultToken(token=answer["auth"]["client_token"], accessor=answer["auth"]["accessor"])
 
     async def renew(self, *, accessor: str) -> bool:

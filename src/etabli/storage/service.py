@@ -19,7 +19,7 @@ from etabli.components import seaweedfs
 from etabli.identity.models import Audience, Project, ProjectKind, User
 from etabli.kernel.clock import Clock
 from etabli.kernel.settings import LabSettings
-from etabli.storage import models, policies
+from etabli.storage import errors, models, policies
 from etabli.storage.client import Client
 from etabli.storage.ports import Issuer
 from etabli.storage.settings import StorageSettings
@@ -68,8 +68,7 @@ class Storage:
         async with self._turn(subject.id):
             kept = self._kept.get(subject.id)
             if kept is None or self._is_old(kept):
-                token = await self._issuer.issue(subject=subject, audience=Audience.S3, lifetime=ID_TOKEN_LIFETIME)
-                kept = await self._client.assume_role(token=token, role=seaweedfs.ROLE_ARN, session=subject.id)
+                kept = await self._buy(subject)
                 self._kept[subject.id] = kept
             self._kept.move_to_end(subject.id)
             while len(self._kept) > KEPT:
@@ -118,6 +117,16 @@ class Storage:
             content = await asyncio.to_thread(_sample)
             await self._client.put(bucket, SAMPLE_KEY, content, content_type="application/vnd.apache.parquet")
         return SAMPLE_KEY
+
+    async def _buy(self, subject: User | Project) -> models.Credentials:
+        token = await self._issuer.issue(subject=subject, audience=Audience.S3, lifetime=ID_TOKEN_LIFETIME)
+        try:
+            return await self._client.assume_role(token=token, role=seaweedfs.ROLE_ARN, session=subject.id)
+        except errors.StoreRefused as error:
+            # The token is fresh and ours: the store could not check it, as when the key set is not served yet.
+            raise errors.StoreUnavailable(
+                "the object store does not accept the lab's tokens now", hint="try again in a moment"
+            ) from error
 
     async def _open_to_members(self, bucket: str) -> None:
         held = await self._client.bucket_policy(bucket)
