@@ -13,13 +13,14 @@ from etabli.kernel import errors
 from etabli.web import access, assets, problems, shell, visitors, walls
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
+from etabli.web.api import people as people_api
 from etabli.web.api import services as services_api
 from etabli.web.pages import account, catalog, entrance, home, launcher, opening, services
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 
 PAGES = (home, entrance, catalog, launcher, services, opening, account)
-API = (identity_api, catalog_api, services_api)
+API = (identity_api, people_api, catalog_api, services_api)
 API_PREFIX = "/api/v1"
 
 

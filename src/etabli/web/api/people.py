@@ -1,0 +1,65 @@
+"""Invitations and shared projects: who is let in, and where."""
+
+from datetime import timedelta
+
+from fastapi import Request
+from pydantic import BaseModel, Field
+
+from etabli.identity import models
+from etabli.web.api import answers, shared
+from etabli.web.rooms import Rooms
+from etabli.web.visitors import Person
+
+router = shared.router("people")
+
+
+class InvitationRequest(BaseModel):
+    """Whom to let in: into the lab, or into a shared project that one owns."""
+
+    project: str | None = Field(default=None, description="The slug of a shared project; none: the lab alone.")
+    role: models.Role = Field(default=models.Role.MEMBER, description="In that project.")
+    days: int = Field(default=7, ge=1, le=90, description="How long the link is good.")
+    uses: int = Field(default=1, ge=1, le=1000, description="How many people it lets in.")
+    administrator: bool = Field(default=False, description="Whether it makes administrators of the lab.")
+
+
+class InvitationAnswer(BaseModel):
+    """An invitation just made. The link is shown this once."""
+
+    id: str
+    link: str
+    uses: int
+
+
+class ProjectRequest(BaseModel):
+    """A shared project to make."""
+
+    name: str
+    slug: str | None = Field(default=None, description="Names its bucket, for good; made from the name if left out.")
+
+
+@router.post("/invitations", status_code=201)
+async def invite(request: Request, found: Person, asked: InvitationRequest) -> InvitationAnswer:
+    """Make a link that lets people in. Administrators invite to the lab, owners to their project."""
+    rooms: Rooms = request.app.state.rooms
+    access = await shared.project_of(request, found, asked.project) if asked.project else None
+    invited = await rooms.identity.invitations.invite(
+        by=found.user,
+        lifetime=timedelta(days=asked.days),
+        uses=asked.uses,
+        project_id=access.project.id if access else None,
+        role=asked.role,
+        makes_admin=asked.administrator,
+    )
+    link = f"{rooms.lab.origin}/welcome?token={invited.token}"
+    return InvitationAnswer(id=invited.invitation.id, link=link, uses=asked.uses)
+
+
+@router.post("/projects", status_code=201)
+async def create_project(request: Request, found: Person, asked: ProjectRequest) -> answers.ProjectAnswer:
+    """Make a shared project, and own it."""
+    rooms: Rooms = request.app.state.rooms
+    made = await rooms.identity.projects.create(by=found.user, name=asked.name, slug=asked.slug)
+    return answers.ProjectAnswer(
+        id=made.id, slug=made.slug, name=made.name, kind=made.kind.value, role=models.Role.OWNER.value
+    )
