@@ -22,7 +22,7 @@ from etabli.sandbox import background, bubblewrap, ids, models, namespaces, sysc
 from etabli.sandbox.models import ENVIRONMENT_PATH, INSIDE_UID
 from etabli.sandbox.spawner import Execution
 
-PROCESS_FILE, STATUS_FILE, WRITTEN_FOLDER = "process.json", "status", "written"
+PROCESS_FILE, STATUS_FILE, LOG_LINK, WRITTEN_FOLDER = "process.json", "status", "log", "written"
 STAGE = Path(
     "/tmp"
 )  # The one folder that is everywhere, that every uid may pass, and that bwrap looks up before it covers it.
@@ -50,6 +50,14 @@ class Launch:
         os.umask(0o022)
         background.redirect(self.log)
         self._claim()
+        folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return self._prepare()
+        except BaseException:
+            os.unlink(PROCESS_FILE, dir_fd=folder)  # We still run for a moment: nobody may take us for the sandbox.
+            raise
+
+    def _prepare(self) -> Execution:
         for cgroup in self.cgroups:
             cgroup.write_text("0")
         self._enter()
@@ -74,7 +82,9 @@ class Launch:
         earlier = processes.load(record)
         if earlier is not None and processes.is_alive(earlier):
             raise errors.Conflict("this sandbox runs already")
-        (self.folder / STATUS_FILE).unlink(missing_ok=True)
+        for name in (STATUS_FILE, LOG_LINK):
+            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / LOG_LINK).symlink_to(self.log)
         processes.save(processes.reference(os.getpid()), record)
 
     def _enter(self) -> None:

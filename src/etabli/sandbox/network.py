@@ -21,6 +21,7 @@ from etabli.sandbox.netlink import Netlink
 BRIDGE = "br0"
 PREFIX = 24
 _SETTINGS = Path("/proc/sys/net/ipv4")  # Of the network namespace of whoever looks.
+_BRIDGE_CALLS = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class PlugPod:
         """In the pod's namespace: a cable to the bridge, `router` being a socket in the router's namespace."""
         cable = f"p{self.address.rpartition('.')[2]}"
         router.delete(cable)
+        with Netlink() as links:
+            links.delete("eth0")  # Of a router that just died: the kernel takes it apart a moment later.
         own = os.open("/proc/self/ns/net", os.O_RDONLY)
         router.add_pair(cable, peer="eth0", peer_namespace=own)
         router.up(cable, master=BRIDGE)
@@ -138,6 +141,9 @@ def set_up(router: Router | None) -> None:
         links.up(BRIDGE)
     _SETTINGS.joinpath("ip_forward").write_text("1")
     _SETTINGS.joinpath("ip_unprivileged_port_start").write_text("0")  # The agent listens on the front door's port.
+    if _BRIDGE_CALLS.exists():
+        # Rules are for what is routed: applied to what is bridged too, a pod would not reach itself through its Service.
+        _BRIDGE_CALLS.write_text("0")
 
 
 def rules(router: Router, services: Iterable[VirtualService]) -> str:

@@ -124,7 +124,9 @@ class Sandboxes:
     def inspect(self, folder: Path) -> models.Inspection:
         """The sandbox of `folder`, now. Quick: a few small files are read."""
         record = supervision.read(folder)
-        phase = record.phase()
+        phase, message = record.phase(), ""
+        if phase is models.Phase.KILLED and (message := supervision.complaint(folder)):
+            phase = models.Phase.FAILED
         name = self._limits_name(folder)
         consumption = self._limiter.consumption(name)
         if phase is models.Phase.RUNNING and record.init is not None and not self._limiter.find(name):
@@ -134,7 +136,7 @@ class Sandboxes:
             phase=phase,
             exit_code=record.exit_code,
             out_of_memory=killed,
-            message=_message(phase, out_of_memory=killed),
+            message=message or _message(phase, out_of_memory=killed),
             consumption=consumption,
             process=record.supervisor,
         )
@@ -272,7 +274,6 @@ def _message(phase: models.Phase, *, out_of_memory: bool) -> str:
     return {
         models.Phase.KILLED: "its supervisor was killed",
         models.Phase.LOST: "the machine was started again",
-        models.Phase.FAILED: "it could not be started: its log has the reason",
     }.get(phase, "")
 
 

@@ -18,6 +18,7 @@ _KINDS: dict[str, type[errors.EtabliError]] = {
     "refused": errors.Refused,
     "unavailable": errors.Unavailable,
 }
+_DYING_S = 0.5  # A killed process closes its sockets a moment before it can be waited for.
 _GOODBYE_S = 2.0  # How long a spawner whose socket was closed may take to end.
 
 
@@ -30,6 +31,12 @@ class Spawner:
 
     async def ask(self, command: Command, answer: type[Answer]) -> Answer:
         """Have a command performed. Raises the EtabliError that it failed with."""
+        data = await self._exchange(command)
+        if not data and await self._died():
+            data = await self._exchange(command)  # It was killed before it forked: a child would have answered by itself.
+        return _last(data, answer)
+
+    async def _exchange(self, command: Command) -> bytes:
         ours, theirs = socket.socketpair()
         try:
             self._hand_over(theirs)
@@ -41,10 +48,19 @@ class Spawner:
             writer.write_eof()
             data = await reader.read()
         except ConnectionError:
-            data = b""
+            return b""
         finally:
             writer.close()
-        return _last(data, answer)
+        return data
+
+    async def _died(self) -> bool:
+        if self._process is None:
+            return True
+        try:
+            await asyncio.to_thread(self._process.wait, _DYING_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     async def close(self) -> None:
         """End the spawner. What it started goes on."""

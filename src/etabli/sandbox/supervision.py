@@ -15,7 +15,7 @@ from pathlib import Path
 
 from etabli.kernel import processes
 from etabli.kernel.processes import ProcessRef
-from etabli.sandbox.launching import PROCESS_FILE, STATUS_FILE
+from etabli.sandbox.launching import LOG_LINK, PROCESS_FILE, STATUS_FILE
 from etabli.sandbox.models import Phase
 
 _RECORDED = timedelta(seconds=2)  # How long the supervisor may take to write the exit code once the sandbox is gone.
@@ -44,7 +44,7 @@ class Record:
             return Phase.LOST
         if processes.is_alive(self.supervisor):
             return Phase.RUNNING
-        return Phase.FAILED if self.init is None else Phase.KILLED
+        return Phase.KILLED
 
 
 def read(folder: Path) -> Record:
@@ -106,6 +106,12 @@ def init_reference(record: Record) -> ProcessRef | None:
         return None
     # While the supervisor lives, its child's number is nobody else's: it waits for it.
     return ref if processes.is_alive(record.supervisor) else None
+
+
+def complaint(folder: Path) -> str:
+    """What bwrap said when it could not start the sandbox of a folder, or execute its command: the last line of the log."""
+    lines = last_words(folder / LOG_LINK).splitlines()
+    return lines[-1].removeprefix("bwrap: ") if lines and lines[-1].startswith("bwrap: ") else ""
 
 
 def last_words(log: Path) -> str:
