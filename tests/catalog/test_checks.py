@@ -46,6 +46,7 @@ TEXT = {"type": "string"}
         (TEXT, "a\x00b", "must not hold control characters"),
         (TEXT, "a\x1b[31m", "must not hold control characters"),
         (TEXT, "\ud800", "must not hold control characters"),
+        ({"type": "string", "pattern": "^a"}, "\ud800", "must not hold control characters"),
         ({"type": "array", "uniqueItems": True}, [1, 1], "does not fit the chart's schema (`uniqueItems`)"),
     ],
 )

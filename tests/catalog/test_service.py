@@ -126,6 +126,15 @@ async def test_a_wrong_value_starts_nothing_and_is_named(
     assert demo.worker_pid is None
 
 
+async def test_a_name_that_cannot_be_shown_is_named_all_the_same(demo: Catalog) -> None:
+    with pytest.raises(errors.ValuesInvalid) as caught:
+        await rendered(demo, {"\ud800\x1b[31m" + "x" * 10_000: 1})
+    (name,) = caught.value.fields
+    assert name.startswith("??\\[31mxx")
+    assert len(name) <= errors.MAX_NAME
+    assert str(caught.value).encode()
+
+
 async def test_a_posted_form_is_what_a_launch_takes(demo: Catalog) -> None:
     opening = await demo.open(catalog="c0", chart="demo", context=CONTEXT)
     fields = [(field.name, field.text) for field in opening.form.fields()]

@@ -6,7 +6,9 @@ to `jsonschema`, of the draft that the schema declares, else 7. Sentences never 
 Patterns are a chart author's and values are anybody's: they meet in RE2, which never backtracks and is what Helm understands.
 """
 
+import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,9 +23,12 @@ MAX_LONG_TEXT = 65_536  # Of a text area.
 MAX_ITEMS = 500
 MAX_PROBLEMS = 50
 MAX_PATTERN = 1_000
+PATTERN_MEMORY = 1024 * 1024  # Bytes for one compiled pattern.
 
 Problem = tuple[paths.Path, str]
 
+# All but tab and line feed; halves of UTF-16 pairs are no characters.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _ARTICLES = {
     "object": "a set of values",
     "array": "a list",
@@ -102,9 +107,12 @@ def _array(schema: Schema, value: Any, path: paths.Path) -> Iterator[Problem]:
 
 def _string(schema: Schema, value: Any, path: paths.Path) -> Iterator[Problem]:
     longest = MAX_LONG_TEXT if schema.get("render") == "textArea" else MAX_TEXT
-    yield from _text(value, path, longest)
+    unreadable = next(_text(value, path, longest), None)
+    if unreadable is not None:
+        yield unreadable
+        return
     pattern = schema.get("pattern")
-    if isinstance(pattern, str) and len(value) <= longest and not _matches(pattern, value):
+    if isinstance(pattern, str) and not _matches(pattern, value):
         yield path, f"must match `{pattern[:120]}`"
     if sliders.is_slider(schema):
         sentence = sliders.problem(schema, value)
@@ -152,20 +160,27 @@ def _free(value: object, path: paths.Path) -> Iterator[Problem]:
 def _text(value: str, path: paths.Path, longest: int) -> Iterator[Problem]:
     if len(value) > longest:
         yield path, f"must have at most {longest:,} characters"
-    elif any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000 for c in value):
+    elif _CONTROL.search(value):
         yield path, "must not hold control characters"
 
 
 def _matches(pattern: str, value: str) -> bool:
     """Whether the pattern is somewhere in the value, as JSON Schema asks. A pattern that RE2 cannot read matches all."""
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.search(value) is not None
+
+
+@functools.lru_cache(maxsize=512)
+def _compiled(pattern: str) -> Any:
     if len(pattern) > MAX_PATTERN:
-        return True
+        return None
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = PATTERN_MEMORY
     try:
-        return re2.compile(pattern, options=options).search(value) is not None
+        return re2.compile(pattern, options=options)
     except re2.error:
-        return True
+        return None
 
 
 def _is_a(kind: str, value: object) -> bool:

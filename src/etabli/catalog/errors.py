@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from etabli.kernel import errors
 
+MAX_NAME = 200  # Characters of a field's name.
 MAX_FIELDS = 20  # Past this many, one more sentence helps nobody.
 
 
@@ -34,9 +35,13 @@ class ValuesInvalid(errors.Invalid):
     """Some values are wrong; at most `MAX_FIELDS` are named."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
-        shown = dict(list(fields.items())[:MAX_FIELDS])
+        shown = {_readable(name): sentence for name, sentence in list(fields.items())[:MAX_FIELDS]}
         name, sentence = next(iter(shown.items()))
         others = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-        super().__init__(
-            f"`{name[:100]}` {sentence}{others}", hint="correct what is named, then launch again", fields=shown
-        )
+        super().__init__(f"`{name}` {sentence}{others}", hint="correct what is named, then launch again", fields=shown)
+
+
+def _readable(name: str) -> str:
+    """A field's name that somebody else may have made up, as text that can be shown."""
+    text = name[:MAX_NAME].encode("utf-8", "replace").decode()
+    return "".join(character if character.isprintable() else "?" for character in text)
