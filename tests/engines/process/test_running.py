@@ -15,7 +15,7 @@ from etabli.kernel.clock import ManualClock
 from etabli.kernel.settings import Layout
 from tests.engines import charts
 from tests.engines.charts import Object
-from tests.engines.conftest import PATIENCE, ProcessBench, clear, reach, until
+from tests.engines.conftest import PATIENCE, ProcessBench, clear, living, marked, reach, until
 
 pytestmark = pytest.mark.binaries
 
@@ -315,16 +315,18 @@ time.sleep(99)
 
 async def test_a_destroyed_service_leaves_no_process_mount_folder_or_socket(process_bench: ProcessBench) -> None:
     claim = {"metadata": {"name": "home"}, "spec": {}}
-    main = charts.web_container(volumeMounts=[{"name": "home", "mountPath": "/home/onyxia/work"}])
+    mounted = [{"name": "home", "mountPath": "/home/onyxia/work"}]
+    main = charts.web_container(volumeMounts=mounted, args=[marked(process_bench.layout)])
     chart = [charts.stateful_set(charts.pod(main), volumeClaimTemplates=[claim]), charts.service(), charts.ingress()]
     handle = await process_bench.engine.apply(charts.request(*chart))
     await reach(process_bench.engine, handle, contract.Phase.READY)
-    mark = str(process_bench.layout.data.parent)
-    assert _sandboxes(mark)
+    mark = marked(process_bench.layout)
+    assert len(living(mark)) == 1
     await process_bench.engine.destroy(handle)
     await reach(process_bench.engine, handle, contract.Phase.GONE)
-    assert not _sandboxes(mark)
-    assert mark not in Path("/proc/self/mountinfo").read_text()  # noqa: ASYNC240 - A test waits for nobody else.
+    assert not living(mark)
+    mounts = Path("/proc/self/mountinfo").read_text()  # noqa: ASYNC240 - A test waits for nobody else.
+    assert str(process_bench.layout.data.parent) not in mounts
     for folder in (process_bench.layout.engine / "services", process_bench.layout.upstreams):
         assert list(folder.iterdir()) == []
     assert list((process_bench.layout.run / "probes").iterdir()) == []
@@ -332,15 +334,3 @@ async def test_a_destroyed_service_leaves_no_process_mount_folder_or_socket(proc
 
 def _reason(status: contract.Status) -> str:
     return status.pods[0].reason if status.pods else ""
-
-
-def _sandboxes(mark: str) -> list[str]:
-    """Processes whose output goes to a lab's folder: its sandboxes, seen from outside."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and str((process / "fd/1").readlink()).startswith(mark):
-                found.append(process.name)
-        except OSError:
-            continue  # It ended meanwhile, or is not ours to look at.
-    return found
