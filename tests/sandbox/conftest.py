@@ -72,7 +72,7 @@ class Lab:
     async def again(self) -> Sandboxes:
         """Another process' view of the same lab: nothing but what is on disk."""
         return Sandboxes(
-            state=self.base / "state", run=self.base / "run", settings=SandboxSettings(), clock=SystemClock()
+            state=self.base / "state", run=self.base / "run", settings=SandboxSettings(shared_memory_bytes=64 << 20), clock=SystemClock()
         )
 
 
@@ -88,7 +88,7 @@ def base() -> Iterator[Path]:
 async def lab(base: Path) -> AsyncIterator[Lab]:
     if os.getuid() == 0:
         pytest.skip("sandboxes are made by ordinary users: run `tools/as-user`")
-    sandboxes = Sandboxes(state=base / "state", run=base / "run", settings=SandboxSettings(), clock=SystemClock())
+    sandboxes = Sandboxes(state=base / "state", run=base / "run", settings=SandboxSettings(shared_memory_bytes=64 << 20), clock=SystemClock())
     made = Lab(base, sandboxes)
     yield made
     for folder in made.folders:

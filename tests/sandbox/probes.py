@@ -155,6 +155,7 @@ def _link(path: str) -> str:
 
 
 ATTEMPTS: dict[str, Callable[[], object]] = {
+    "use an inherited descriptor": inherited_descriptors,  # First: others open some.
     "read the lab's state": lambda: read(f"{STATE}/secret"),
     "list another project's home": lambda: os.listdir(OTHER),
     "connect to the lab's control socket": lambda: connect(f"{STATE}/control.sock"),
@@ -197,7 +198,6 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "open by handle": open_by_handle,
     "make a device": lambda: os.mknod("/tmp/disk", 0o60600, os.makedev(254, 0)),
     "have any capability": powers,
-    "use an inherited descriptor": inherited_descriptors,
     "switch the loopback off": set_loopback_down,
     "read the machine's ssh keys": lambda: os.listdir("/etc/ssh"),
     "read the machine's shadow file": lambda: read("/etc/shadow"),

@@ -77,7 +77,7 @@ async def test_every_attempt_inside_is_refused(lab: Lab, machine: Mapping[str, s
     await lab.sandboxes.start(spec, on=pod, folder=folder, log=lab.base / "probe.log")
     seen = results(await lab.said(folder))
     assert len(seen) >= 50, lab.log("probe")[-2000:]
-    assert [one for one in seen.values() if not one["refused"]] == []
+    assert [f"{one['name']}: {one['result']}" for one in seen.values() if not one["refused"]] == []
 
 
 def test_outside_the_same_attempts_succeed(machine: Mapping[str, str]) -> None:

@@ -150,7 +150,7 @@ async def test_a_command_runs_inside_behind_the_same_walls(lab: Lab) -> None:
 async def test_what_is_written_over_an_environment_dies_with_the_sandbox(lab: Lab) -> None:
     pod, tree = await lab.pod(2), lab.base / "tree"
     (tree / "lib").mkdir(parents=True)
-    (tree / "lib" / "module.py").write_text("original")
+    (tree / "lib" / "module.py").write_text("original\n")
     await lab.sandboxes.take(pod.ground, tree, shared=True)
     spec = models.SandboxSpec("env", (), root=models.Root(environment=tree))
     script = (
@@ -162,7 +162,7 @@ async def test_what_is_written_over_an_environment_dies_with_the_sandbox(lab: La
     await lab.sandboxes.stop(folder, grace=timedelta())
     assert not (folder / "written").exists()
     assert sorted(path.name for path in tree.rglob("*")) == ["lib", "module.py"]
-    assert (tree / "lib" / "module.py").read_text() == "original"
+    assert (tree / "lib" / "module.py").read_text() == "original\n"
     assert "original" in await lab.said(await lab.start("env", "cat /opt/environment/lib/module.py", on=pod, spec=spec))
 
 

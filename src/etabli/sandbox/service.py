@@ -43,7 +43,7 @@ class Sandboxes:
         self._settings = settings
         self._spawner = Spawner()
         self._grounds = grounds.Grounds(state=state, run=run, settings=settings, spawner=self._spawner)
-        self._limiter = limits.detect()
+        self.limiter = limits.detect()
         self._watchdog = watchdog.Watchdog(clock)
         self._lab = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:8]
         self._filter = b""
@@ -84,7 +84,7 @@ class Sandboxes:
             return running.supervisor
         ground, pod = (on.ground, on) if isinstance(on, models.PodNetwork) else (on, None)
         name = self._limits_name(folder)
-        self._limiter.remove(name)
+        self.limiter.remove(name)
         command = launching.Launch(
             spec=spec,
             folder=folder,
@@ -95,7 +95,7 @@ class Sandboxes:
             bwrap=_bwrap(),
             filter=self._program(),
             nameservers=ground.nameservers,
-            cgroups=self._limiter.make(name, spec.limits),
+            cgroups=self.limiter.make(name, spec.limits),
         )
         ref = await self._spawner.ask(command, ProcessRef)
         if pod is not None:
@@ -128,10 +128,10 @@ class Sandboxes:
         if phase is models.Phase.KILLED and (message := supervision.complaint(folder)):
             phase = models.Phase.FAILED
         name = self._limits_name(folder)
-        consumption = self._limiter.consumption(name)
-        if phase is models.Phase.RUNNING and record.init is not None and not self._limiter.find(name):
+        consumption = self.limiter.consumption(name)
+        if phase is models.Phase.RUNNING and record.init is not None and not self.limiter.find(name):
             consumption = limits.consumption_under(record.init)
-        killed = self._limiter.out_of_memory(name) or watchdog.killed(folder)
+        killed = self.limiter.out_of_memory(name) or watchdog.killed(folder)
         return models.Inspection(
             phase=phase,
             exit_code=record.exit_code,
@@ -146,7 +146,7 @@ class Sandboxes:
         await supervision.end(folder, grace=grace)
         self._watchdog.forget(folder)
         found = self.inspect(folder)
-        self._limiter.remove(self._limits_name(folder))
+        self.limiter.remove(self._limits_name(folder))
         written = folder / launching.WRITTEN_FOLDER
         if written.exists():
             identities = self._grounds.identities_of(written.stat().st_uid)
@@ -175,7 +175,7 @@ class Sandboxes:
             cwd=cwd,
             timeout_s=timeout.total_seconds(),
             filter=self._program(),
-            cgroups=self._limiter.find(self._limits_name(folder)),
+            cgroups=self.limiter.find(self._limits_name(folder)),
         )
         return await self._spawner.ask(command, models.ExecResult)
 
@@ -226,7 +226,7 @@ class Sandboxes:
 
     def doctor(self) -> tuple[models.Finding, ...]:
         """What holds on this machine, per resource."""
-        return doctor.findings(self._settings, self._limiter)
+        return doctor.findings(self._settings, self.limiter)
 
     async def close(self) -> None:
         """Let go; nothing that runs is ended."""
