@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -203,3 +203,28 @@ async def test_keys_published_late_or_changed_are_met_without_a_restart(tmp_path
         assert people.ring.signing().kid != first
         published.write_bytes((running.layout.keys / "jwks.json").read_bytes())
         await sign_in()
+
+
+async def test_a_full_disk_is_refused_and_corrupts_nothing(tmp_path: Path) -> None:
+    async with lab(tmp_path) as running:
+        component = running.component()
+        disk = 'mount -t tmpfs -o size=100m tmpfs "$0" && exec "$@"'
+        small = ("unshare", "--mount", "sh", "-c", disk, str(component.folder / "data"), *component.argv)
+        running.enclave.start(replace(component, argv=small))
+        client = running.client()
+        await client.create_bucket("full")
+        stored: dict[str, bytes] = {}
+
+        async def fill() -> None:
+            for number in range(40):
+                content = os.urandom(5 << 20)
+                await client.put("full", str(number), content)
+                stored[str(number)] = content
+
+        with pytest.raises(errors.StoreUnavailable):
+            await fill()
+        assert len(stored) >= 5
+        transport = httpx.AsyncHTTPTransport(uds=str(running.layout.socket("filer")))
+        async with httpx.AsyncClient(transport=transport, base_url="http://filer", timeout=30) as filer:
+            for key, content in stored.items():
+                assert (await filer.get(f"/buckets/full/{key}")).content == content
