@@ -95,6 +95,10 @@ class Drawing:
         """Whether it is a block of YAML, which stands in a section of its own."""
         return isinstance(node, form.Field) and node.control is form.Control.YAML
 
+    def text_of(self, value: object) -> str:
+        """A value as a form posts it, for a condition that a script follows."""
+        return form.as_text(value, form.Control.TEXT)
+
     def options_of(self, field: form.Field) -> list[tuple[str, str]]:
         """A select's options, value and words."""
         return [(option.value, option.label) for option in field.options]

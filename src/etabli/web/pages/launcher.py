@@ -214,6 +214,7 @@ async def _page(
             "is_open": drawing.is_open,
             "is_block": drawing.is_block,
             "options_of": drawing.options_of,
+            "text_of": drawing.text_of,
         },
         status=200 if error is None else problems.status_of(error),
     )

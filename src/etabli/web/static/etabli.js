@@ -1,6 +1,8 @@
 // What pages gain where scripts run. Everything here is an addition: each form and link works without it.
 "use strict";
 
+document.documentElement.classList.add("scripted");
+
 (() => {
   const each = (root, selector, use) => {
     if (root.matches?.(selector)) use(root);
@@ -94,9 +96,23 @@
     if (input.value) apply();
   };
 
+  // What a condition hides, shown and hidden as the value it looks at changes.
+  const conditions = (form) => {
+    const parts = form.querySelectorAll("[data-hidden-when]");
+    const valueOf = (name) => {
+      const found = [...form.querySelectorAll("[name]")].filter((field) => field.name === name).at(-1);
+      return found?.type === "checkbox" ? String(found.checked) : found?.value;
+    };
+    const apply = () => parts.forEach((part) => { part.hidden = valueOf(part.dataset.hiddenWhen) === part.dataset.hiddenValue; });
+    form.addEventListener("input", apply);
+    form.addEventListener("change", apply);
+    apply();
+  };
+
   // The command and the link beside a form, made again by the server from what the form holds now.
   const preview = (form) => {
-    if (!once(form, "ready")) return;
+    if (!once(form, "previewed")) return;
+    conditions(form);
     const target = document.getElementById("same");
     let timer = 0;
     let newest = 0;
@@ -112,7 +128,7 @@
 
   // A form that was sent is not sent twice by a second click.
   const sendOnce = (form) => {
-    if (!once(form, "ready")) return;
+    if (!once(form, "sending")) return;
     form.addEventListener("submit", () => {
       setTimeout(() => form.querySelectorAll("button:not([type=button])").forEach((button) => { button.disabled = true; }));
     });
