@@ -2,7 +2,8 @@
 
 Every address of a pod's traffic beyond the bridge is replaced by the router's. A Service's address is on no link: pods send it to
 the gateway, which forwards it to a pod; packets that turn back to the bridge are masqueraded, or the answer would take the short
-way and be refused. Link-local addresses are never forwarded: a cloud machine's own credentials are served there.
+way and be refused. Packets that belong to no connection are dropped (pasta sends some, without any flag, that would otherwise be
+taken for the router's own and answered by a reset). Link-local addresses are never forwarded: a cloud machine's own credentials are served there.
 """
 
 import os
@@ -20,6 +21,7 @@ from etabli.sandbox.netlink import Netlink
 
 BRIDGE = "br0"
 PREFIX = 24
+_MTU = 65_520  # As pasta's tap: it sends packets of that size whatever the way beyond takes, and they would be lost.
 _SETTINGS = Path("/proc/sys/net/ipv4")  # Of the network namespace of whoever looks.
 _BRIDGE_CALLS = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
@@ -88,7 +90,7 @@ class PlugPod:
         with Netlink() as links:
             links.delete("eth0")  # Of a router that just died: the kernel takes it apart a moment later.
         own = os.open("/proc/self/ns/net", os.O_RDONLY)
-        router.add_pair(cable, peer="eth0", peer_namespace=own)
+        router.add_pair(cable, peer="eth0", peer_namespace=own, mtu=_MTU)
         router.up(cable, master=BRIDGE)
         _set_up_pod(self.address, self.gateway)
 
@@ -135,7 +137,7 @@ def set_up(router: Router | None) -> None:
         links.up("lo")
         if router is None:
             return
-        links.add_bridge(BRIDGE)
+        links.add_bridge(BRIDGE, mtu=_MTU)
         links.add_address(BRIDGE, router.gateway, PREFIX)
         links.add_address(BRIDGE, CREDENTIALS_ADDRESS, 32)
         links.up(BRIDGE)
@@ -171,8 +173,13 @@ table ip etabli {{
     ip saddr {pods} oifname != "{BRIDGE}" masquerade
     ip saddr {pods} oifname "{BRIDGE}" ct status dnat masquerade
   }}
+  chain input {{
+    type filter hook input priority 0;
+    ct state invalid drop
+  }}
   chain forward {{
     type filter hook forward priority 0;
+    ct state invalid drop
     ip daddr {router.services} meta l4proto tcp reject with tcp reset
     ip daddr {router.services} reject
     ip daddr 169.254.0.0/16 reject
