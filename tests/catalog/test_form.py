@@ -189,3 +189,19 @@ def test_a_block_is_shown_as_yaml_and_a_wrong_value_with_its_problem() -> None:
     ).fields()
     assert block.text == "é:\n- 1\n- a\n"
     assert number.problem == ""
+
+
+def test_words_are_in_the_persons_language_where_the_author_wrote_them() -> None:
+    schema = {
+        "type": "string",
+        "default": "",
+        "title": "Name",
+        "description": "Yours",
+        "x-etabli": {"fr": {"title": "Nom"}},
+    }
+    for lang, title in (("fr", "Nom"), ("en", "Name"), ("de", "Name")):
+        facts = form.Facts(values={"p": ""}, defaults={"p": ""}, context={"user": {"lang": lang}}, problems={})
+        field: Any = form.build(
+            schemas._shape({"type": "object", "properties": {"p": schema}}, ()), facts, INFO
+        ).main.nodes[0]
+        assert (field.title, field.description) == (title, "Yours")

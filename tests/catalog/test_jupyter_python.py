@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from etabli.catalog import errors, links, models
+from etabli.catalog import errors, links, models, service
 from etabli.catalog.service import Catalog, Opening
 from tests.catalog import builders
 
@@ -261,6 +261,26 @@ def test_helm_has_nothing_to_say_against_the_chart() -> None:
     report = json.loads(subprocess.run([sys.executable, "-c", lint, CHART], check=True, capture_output=True).stdout)
     assert report["errors"] == []
     assert [message for message in report["messages"] if message["severity"] > 1] == []
+
+
+def undescribed(schema: Any, path: str = "") -> list[str]:
+    """Where a description has no French."""
+    french = schema.get("x-etabli", {}).get("fr", {})
+    found = [path] if schema.get("description") and "description" not in french else []
+    for key, inner in schema.get("properties", {}).items():
+        found += undescribed(inner, f"{path}.{key}")
+    return found + (undescribed(schema["items"], f"{path}[]") if isinstance(schema.get("items"), dict) else [])
+
+
+def test_the_form_is_in_french_too() -> None:
+    for path in [CHART / "values.schema.json", *service.REGISTRY.rglob("*.json")]:
+        assert undescribed(json.loads(path.read_text())) == [], path.name
+
+
+async def test_the_chart_says_what_it_is_in_french_too(catalog: Catalog) -> None:
+    (listing,) = await catalog.listings()
+    assert "avec Python" in listing.entries[0].latest.description_in("fr")
+    assert "with Python" in listing.entries[0].latest.description_in("de")
 
 
 def test_notebooks_are_whole_and_name_no_endpoint_key_or_option() -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from etabli.catalog import archives, errors, rendering, settings
+from etabli.catalog import archives, errors, frames, rendering, settings
 from etabli.kernel import errors as kernel_errors
 from etabli.kernel.clock import ManualClock, SystemClock
 
@@ -158,6 +160,28 @@ async def test_a_worker_has_no_network_where_the_machine_allows_that(renderer: r
     await renderer.warm()
     interfaces = await asyncio.to_thread(_interfaces, renderer.worker_pid)
     assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
+
+
+def test_a_worker_whose_portal_was_killed_does_not_spin_for_ever(tmp_path: Path) -> None:
+    job = a_job(tmp_path, SLOW)
+    frame = frames.pack(
+        {
+            "archive": str(job.archive),
+            "values": {},
+            "name": "demo-1",
+            "namespace": "ns",
+            "revision": 1,
+            "upgrade": False,
+        }
+    )
+    command = [sys.executable, "-I", "-m", "etabli.catalog.worker", "256", "1", "1"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(frame)
+        process.stdin.close()
+        assert process.wait(timeout=30) != 0
 
 
 def _interfaces(pid: int | None) -> list[str]:

@@ -194,6 +194,7 @@ def build(schema: Schema, facts: Facts, info: models.ChartInfo) -> Form:
 class _Builder:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._language = str(paths.find(facts.context, ("user", "lang")))
 
     def root(self, own: Mapping[str, Schema], chart: str) -> Group:
         """The chart's own top level; `chart.key` are those of the dependency that has the chart's name."""
@@ -249,8 +250,8 @@ class _Builder:
         return Group(
             path=path,
             name=paths.name(path),
-            title=_title(schema, path),
-            description=_words(schema, "description"),
+            title=self._title(schema, path),
+            description=self._words(schema, "description"),
             nodes=(),
             visible=visible,
             hidden_when=condition,
@@ -267,8 +268,8 @@ class _Builder:
             path=path,
             name=paths.name(path),
             control=control,
-            title=_title(schema, path),
-            description=_words(schema, "description"),
+            title=self._title(schema, path),
+            description=self._words(schema, "description"),
             value=value,
             default=_known(paths.find(self._facts.defaults, path)),
             text=as_text(value, control),
@@ -281,7 +282,7 @@ class _Builder:
             maximum=most if isinstance(most, int | float) else None,
             whole=schema["type"] == "integer",
             options=_with_current(options, value) if options else (),
-            slider=_slider(schema, value) if control is Control.SLIDER else None,
+            slider=self._slider(schema, value) if control is Control.SLIDER else None,
             problem=self._facts.problems.get(paths.label(path), ""),
         )
 
@@ -299,6 +300,17 @@ class _Builder:
             if isinstance(listed, list) and listed:
                 return tuple(_option(item) for item in listed)
         return ()
+
+    def _title(self, schema: Schema, path: paths.Path) -> str:
+        return self._words(schema, "title") or _last(path)
+
+    def _words(self, schema: Schema, key: str) -> str:
+        """What the schema says, in the person's language where its author wrote that (`x-etabli: {fr: {title: …}}`)."""
+        translated = paths.find(schema, (schemas.TRANSLATIONS, self._language, key))
+        return translated if isinstance(translated, str) else _words(schema, key)
+
+    def _slider(self, schema: Schema, value: object) -> Slider:
+        return _slider(schema, value, self._words(schema, "sliderExtremitySemantic"))
 
     def _visibility(self, schema: Schema, path: paths.Path) -> tuple[bool, Condition | None]:
         rule = schema.get("hidden")
@@ -341,7 +353,7 @@ def _has_bounds(schema: Schema) -> bool:
     return sliders.number(schema, "sliderMin") is not None and sliders.number(schema, "sliderMax") is not None
 
 
-def _slider(schema: Schema, value: object) -> Slider:
+def _slider(schema: Schema, value: object, semantic: str) -> Slider:
     least, most = sliders.number(schema, "sliderMin") or 0.0, sliders.number(schema, "sliderMax") or 0.0
     amount = sliders.amount(schema, value)
     here = least if amount is None else amount
@@ -354,7 +366,7 @@ def _slider(schema: Schema, value: object) -> Slider:
         words=sliders.words(schema, here),
         half=_words(schema, "sliderExtremity"),
         range_id=_words(schema, "sliderRangeId"),
-        semantic=_words(schema, "sliderExtremitySemantic"),
+        semantic=semantic,
     )
 
 
@@ -452,11 +464,11 @@ def _known(value: object) -> object:
 
 
 def _empty(path: paths.Path) -> Group:
-    return Group(path=path, name=paths.name(path) if path else "", title=_title({}, path), description="", nodes=())
+    return Group(path=path, name=paths.name(path) if path else "", title=_last(path), description="", nodes=())
 
 
-def _title(schema: Schema, path: paths.Path) -> str:
-    return _words(schema, "title") or (str(path[-1]) if path and isinstance(path[-1], str) else "")
+def _last(path: paths.Path) -> str:
+    return str(path[-1]) if path and isinstance(path[-1], str) else ""
 
 
 def _words(schema: Schema, key: str) -> str:

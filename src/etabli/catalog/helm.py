@@ -4,7 +4,8 @@ It reads frames (frames.py) from standard input, one request at a time, and answ
 ready. It ends when its input does. Whoever started it may kill it at any moment: it keeps no state and writes no file.
 
 A request is `{"archive", "values", "name", "namespace", "revision", "upgrade"}`; an answer `{"manifests", "hooks", "notes"}` or
-`{"error"}`, a sentence. Templates and what they print are other people's: RLIMIT_AS bounds memory, and the caller bounds time.
+`{"error"}`, a sentence. Templates and what they print are other people's: RLIMIT_AS bounds memory, the caller bounds time, and
+RLIMIT_CPU does where the caller is no more.
 """
 
 import json
@@ -31,7 +32,8 @@ class TooLarge(Exception):
 
 def main() -> None:
     """Serve until the input ends."""
-    memory, output = (int(argument) * MIB for argument in sys.argv[1:3])
+    memory, output, seconds = (int(argument) for argument in sys.argv[1:4])
+    memory, output = memory * MIB, output * MIB
     mapped = _mapped_bytes()  # Go reserves over 1 GiB of addresses when it is loaded: not the template's doing.
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -39,6 +41,7 @@ def main() -> None:
     os.dup2(2, 1)  # Whatever a library prints must not land between two frames.
     _send(answers, {"ready": True})
     for request in _requests(sys.stdin.buffer):
+        _limit_processor(seconds)
         _send(answers, _answer(request, output))
 
 
@@ -121,6 +124,13 @@ def _hook_kinds(manifest: Mapping[str, object]) -> list[str]:
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     value = annotations.get(HOOK) if isinstance(annotations, Mapping) else None
     return [kind.strip() for kind in str(value).split(",")] if value else []
+
+
+def _limit_processor(seconds: int) -> None:
+    """From now, so much processor time: where whoever bounds our clock is killed, a template without an end must end all the same."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
 
 
 def _mapped_bytes() -> int:

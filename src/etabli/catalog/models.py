@@ -46,6 +46,10 @@ class ChartInfo:
     deprecated: bool = False
     created: datetime | None = None
 
+    def description_in(self, language: str) -> str:
+        """The description in that language where the author wrote one (`etabli/description-fr`), else as it is."""
+        return self.annotations.get(f"etabli/description-{language}") or self.description
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -7,6 +7,7 @@ in the middle costs one retry and then `Unavailable`: the portal never waits on 
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -179,6 +180,7 @@ class _Worker:
             worker.__name__,
             str(limits.memory_mib),
             str(limits.output_mib),
+            str(math.ceil(limits.seconds) * 2),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

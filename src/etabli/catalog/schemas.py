@@ -22,13 +22,14 @@ from etabli.catalog import errors, paths
 Schema = Mapping[str, object]
 
 MAX_DEPTH = 40
-MAX_NODES = 50_000  # The largest known schema (vscode-python 2.6) has about 700.
+MAX_NODES = 10_000  # The largest known schema (vscode-python 2.6) has about 700.
 MAX_FILE = 1024 * 1024
 
 TYPES = frozenset({"object", "array", "string", "boolean", "integer", "number"})
 EXTENSION = "x-onyxia"
+TRANSLATIONS = "x-etabli"  # Ours: titles and descriptions by language; others pass it over.
 _DATA_KEYS = frozenset(
-    {"enum", "const", "default", "examples", "listEnum", EXTENSION, "hidden"}
+    {"enum", "const", "default", "examples", "listEnum", EXTENSION, TRANSLATIONS, "hidden"}
 )  # Values, not schemas.
 _REFERENCE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,4}")
 

@@ -1,6 +1,7 @@
 """The use cases of the catalogue: list, open a form, read what was posted, render."""
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,6 +83,7 @@ class Catalog:
         self._library = library.Library(config, builtin=builtin, cache=cache, http=http, clock=clock)
         self._renderer = rendering.Renderer(config.rendering, clock=clock)
         self._schemas: dict[tuple[str, tuple[str, ...]], schemas.Schema] = {}  # Resolved, until the next refresh.
+        self._resolving = threading.Lock()  # Forms are made in threads.
         self._registry = schemas.Registry(
             REGISTRY,
             external=Path(config.schemas) if config.schemas else None,
@@ -236,12 +238,13 @@ class Catalog:
 
     def _schema(self, chart: models.Chart, context: Tree, roles: Sequence[str]) -> schemas.Schema:
         key = (chart.digest, tuple(roles))
-        if key not in self._schemas:
-            while len(self._schemas) >= library.KEPT_CHARTS:
-                self._schemas.pop(next(iter(self._schemas)), None)
-            written = chart.schema if chart.schema is not None else schemas.of_values(chart.values)
-            self._schemas[key] = schemas.resolve(written, self._registry, roles)
-        resolved = self._schemas[key]
+        with self._resolving:
+            resolved = self._schemas.get(key)
+            if resolved is None:
+                written = chart.schema if chart.schema is not None else schemas.of_values(chart.values)
+                resolved = self._schemas[key] = schemas.resolve(written, self._registry, roles)
+                if len(self._schemas) > library.KEPT_CHARTS:
+                    del self._schemas[next(iter(self._schemas))]
         bounds = paths.find(context, ("region", "sliders"))
         return sliders.within_region(resolved, bounds) if isinstance(bounds, Mapping) else resolved
 

@@ -1,8 +1,8 @@
 """The first moments of the rendering worker: an empty network namespace, then Helm in the same process.
 
-Run as `python -I -m etabli.catalog.worker MEMORY_MIB OUTPUT_MIB`. A separate module, because loading Helm starts threads, and
-unshare(2) makes user namespaces only for a process that has none. Where the machine forbids them, Helm runs with the network it has:
-its templates have no function that uses it.
+Run as `python -I -m etabli.catalog.worker MEMORY_MIB OUTPUT_MIB CPU_SECONDS`. A separate module, because loading Helm starts threads,
+and unshare(2) makes user namespaces only for a process that has none. Where the machine forbids them, Helm runs with the network it
+has: its templates have no function that uses it.
 """
 
 import ctypes
