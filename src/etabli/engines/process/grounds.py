@@ -5,6 +5,7 @@ where they differ. The agent or the holder of a project may be killed at any mom
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -12,11 +13,10 @@ import structlog
 
 from etabli.engines.process import network
 from etabli.engines.process.runtime import Runtime
-from etabli.kernel import errors, files
+from etabli.kernel import errors
 from etabli.sandbox import models as sandbox
 
 POD_NUMBERS = range(2, 255)  # Of a /24; 1 is the gateway.
-HOSTS_MODE = 0o755  # The ground's uid reads it; the folders above are the lab's alone.
 log = structlog.get_logger()
 
 Views = Callable[[str, sandbox.Ground], Iterable[network.View]]
@@ -28,6 +28,8 @@ class _Project:
     told: network.Tables | None = None
     numbers: dict[str, int] = field(default_factory=dict)  # Pod → its address's.
     networks: dict[str, str] = field(default_factory=dict)  # Pod network → address: those that exist.
+    asked: int = 0  # Refreshes, counted.
+    answered: int = 0  # The last refresh that was asked before the last telling began.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -79,14 +81,18 @@ class Grounds:
         self._project(project_id).numbers.pop(pod_id, None)
 
     async def refresh(self, project_id: str) -> None:
-        """Tell the ground what runs now, where that differs from what it was told."""
+        """Tell the ground what runs now, where that differs from what it was told. Many at once share one telling."""
         project = self._project(project_id)
+        project.asked += 1
+        asked = project.asked
         async with project.lock:
-            if project.ground is None:
-                return
+            if project.ground is None or project.answered >= asked:
+                return  # A telling that began after this was asked has told it.
+            answered = project.asked
             views = tuple(self._views(project_id, project.ground))
             tables = network.tables(project_id, project.ground.gateway, views, self._runtime.door)
             await self._tell(project_id, project, project.ground, tables)
+            project.answered = answered
 
     async def heal(self, project_id: str) -> None:
         """Bring back what died of a project's ground while its pods run."""
@@ -110,6 +116,7 @@ class Grounds:
                 return
             await self._runtime.sandboxes.remove_ground(project.ground)
             project.ground = project.told = None
+            await asyncio.to_thread(shutil.rmtree, self._runtime.store.hosts(project_id).parent, ignore_errors=True)
 
     def active(self) -> tuple[str, ...]:
         """Projects that have a ground."""
@@ -119,9 +126,7 @@ class Grounds:
         told, sandboxes = project.told, self._runtime.sandboxes
         if told is None or told.hosts != tables.hosts:
             folder = self._runtime.store.hosts(project_id)
-            await asyncio.to_thread(files.private_folder, folder)
-            folder.chmod(HOSTS_MODE)
-            sandboxes.write_hosts(folder, tables.hosts)
+            await asyncio.to_thread(sandboxes.write_hosts, folder, tables.hosts)
         if told is None or told.services != tables.services:
             await sandboxes.set_services(ground, tables.services)
         if told is None or told.relays != tables.relays:

@@ -42,7 +42,8 @@ async def _whole(runtime: Runtime, ground: sandbox.Ground, folder: Path, fill: C
     if await asyncio.to_thread(folder.is_dir):
         return
     unfinished = folder.with_name(f"{UNFINISHED}-{folder.name}")
-    await runtime.sandboxes.remove_tree(ground, unfinished)
+    if await asyncio.to_thread(unfinished.exists):  # A killed portal's.
+        await runtime.sandboxes.remove_tree(ground, unfinished)
     await asyncio.to_thread(_make, unfinished, fill)
     await runtime.sandboxes.give(ground, unfinished)
     await asyncio.to_thread(os.rename, unfinished, folder)

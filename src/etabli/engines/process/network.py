@@ -46,10 +46,9 @@ class Tables:
 
 def tables(project_id: str, gateway: str, views: Sequence[View], door: ports.Door) -> Tables:
     """The whole network of a project."""
-    hosts = dict.fromkeys(door.names, gateway)
+    hosts = {name: address for view in views for name, address in _names(view)}
     hosts |= {route.host: gateway for view in views for route in view.plan.routes}
-    for view in views:
-        hosts |= dict(_names(view))
+    hosts |= dict.fromkeys(door.names, gateway)  # The lab's own names win.
     return Tables(
         hosts=hosts,
         services=tuple(service for view in views for service in _services(view)),

@@ -42,7 +42,7 @@ class Asker:
                 if check.http_port:
                     return await _http(self.sockets[check.http_port], check, self.host)
                 return await _tcp(self.sockets[check.tcp_port])
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             return False
 
 

@@ -32,6 +32,7 @@ def ended(
             record, attempt=record.attempt + 1, ready=False, crashes=0, message="the machine was started again"
         )
     code = exit_code(end)
+    record = replace(record, spent=record.spent + end.consumption.cpu_seconds)
     told = replace(record, ready=False, exit_code=code, reason=reason(end), message=cause or message(end), ended_at=now)
     again = policy is models.Restart.ALWAYS or (policy is models.Restart.ON_FAILURE and code != 0)
     if policy is models.Restart.NEVER and tries is not None and code != 0:
