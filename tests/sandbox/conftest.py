@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,13 @@ from etabli.sandbox.service import Sandboxes
 from etabli.sandbox.settings import SandboxSettings
 
 DEADLINE_S = 20.0  # For something real to happen on a busy machine.
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something that another process does is done."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not true():  # noqa: ASYNC110 - What other processes do sets no event of ours.
+            await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -42,7 +49,8 @@ class Lab:
         return folder
 
     def log(self, name: str) -> str:
-        return (self.base / f"{name}.log").read_text(errors="replace")
+        path = self.base / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     async def start(
         self, name: str, script: str, *, on: models.PodNetwork | models.Ground, spec: models.SandboxSpec | None = None
@@ -65,14 +73,15 @@ class Lab:
 
     async def until_said(self, name: str, text: str) -> None:
         """Wait until a sandbox has written `text`."""
-        async with asyncio.timeout(DEADLINE_S):
-            while text not in self.log(name):
-                await asyncio.sleep(0.02)
+        await until(lambda: text in self.log(name))
 
     async def again(self) -> Sandboxes:
         """Another process' view of the same lab: nothing but what is on disk."""
         return Sandboxes(
-            state=self.base / "state", run=self.base / "run", settings=SandboxSettings(shared_memory_bytes=64 << 20), clock=SystemClock()
+            state=self.base / "state",
+            run=self.base / "run",
+            settings=SandboxSettings(shared_memory_bytes=64 << 20),
+            clock=SystemClock(),
         )
 
 
@@ -88,7 +97,12 @@ def base() -> Iterator[Path]:
 async def lab(base: Path) -> AsyncIterator[Lab]:
     if os.getuid() == 0:
         pytest.skip("sandboxes are made by ordinary users: run `tools/as-user`")
-    sandboxes = Sandboxes(state=base / "state", run=base / "run", settings=SandboxSettings(shared_memory_bytes=64 << 20), clock=SystemClock())
+    sandboxes = Sandboxes(
+        state=base / "state",
+        run=base / "run",
+        settings=SandboxSettings(shared_memory_bytes=64 << 20),
+        clock=SystemClock(),
+    )
     made = Lab(base, sandboxes)
     yield made
     for folder in made.folders:

@@ -1,8 +1,9 @@
 """Attempts to get out of a sandbox, as a program: run inside one, and outside as the control.
 
 Each attempt prints one JSON line: its name, whether it was `refused`, and what happened. STATE (the lab's state folder, with `secret`
-and `control.sock`), OTHER (another project's home) and VICTIM (a process of the machine) are in the environment. An attempt succeeds
-when it returns. Tracing and stopping one's own pid 1 is not among them: it is the sandbox's own. What would harm the machine only opens what it would write to.
+and `control.sock`), OTHER (another project's home), VICTIM (a process of the machine) and MARK (a word in that process' environment,
+and the name of an abstract socket) are in the environment. An attempt succeeds when it returns. What would harm the machine only
+opens what it would write to. Tracing and stopping one's own pid 1 is not among them: it is the sandbox's own.
 """
 
 import ctypes

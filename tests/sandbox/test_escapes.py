@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests.sandbox.conftest import Lab
 
 from etabli.kernel import errors
 from etabli.sandbox import models
-from tests.sandbox.conftest import Lab
 
 pytestmark = pytest.mark.binaries
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.sandbox.conftest import DEADLINE_S, Lab, until
 
 from etabli.sandbox import limits, models
 from etabli.sandbox.models import Phase
-from tests.sandbox.conftest import DEADLINE_S, Lab
 
 MIB = 1 << 20
 
@@ -46,9 +46,7 @@ async def test_a_fork_bomb_dies_alone(lab: Lab) -> None:
     bomb = "bomb() { bomb | bomb & }; bomb; echo lit; exec sleep 60"
     spec = models.SandboxSpec("bomb", (), limits=models.Limits(processes=40, cpu=0.2))
     folder = await lab.start("bomb", bomb, on=pod, spec=spec)
-    async with asyncio.timeout(DEADLINE_S):
-        while "Cannot fork" not in lab.log("bomb") and "Resource temporarily" not in lab.log("bomb"):
-            await asyncio.sleep(0.05)
+    await until(lambda: "Cannot fork" in lab.log("bomb") or "Resource temporarily" in lab.log("bomb"))
     assert "fine" in await lab.output("other", "echo fine", on=pod)
     assert lab.sandboxes.inspect(neighbour).phase is Phase.RUNNING
     await lab.sandboxes.stop(folder, grace=timedelta())
@@ -62,9 +60,7 @@ async def test_a_share_of_a_processor_is_not_exceeded_and_is_counted(lab: Lab) -
     folder = await lab.start("busy", "echo on; while :; do :; done", on=await lab.pod(2), spec=spec)
     await lab.until_said("busy", "on")
     before, began = lab.sandboxes.inspect(folder).consumption, time.monotonic()
-    async with asyncio.timeout(DEADLINE_S):
-        while lab.sandboxes.inspect(folder).consumption.cpu_seconds < before.cpu_seconds + 0.3:
-            await asyncio.sleep(0.02)
+    await until(lambda: lab.sandboxes.inspect(folder).consumption.cpu_seconds > before.cpu_seconds + 0.3)
     used = lab.sandboxes.inspect(folder).consumption.cpu_seconds - before.cpu_seconds
     assert used / (time.monotonic() - began) < 0.35
 
@@ -96,7 +92,9 @@ def test_the_subtree_that_systemd_delegated_is_used(tmp_path: Path) -> None:
     }.items():
         (tmp_path / "one" / name).write_text(content)
     limiter = limits.CgroupsV2(tmp_path)
-    assert limiter.make("one", models.Limits(cpu=0.5, memory_bytes=1000, processes=7)) == [tmp_path / "one/cgroup.procs"]
+    assert limiter.make("one", models.Limits(cpu=0.5, memory_bytes=1000, processes=7)) == [
+        tmp_path / "one/cgroup.procs"
+    ]
     assert (tmp_path / "one" / "cpu.max").read_text() == "50000 100000"
     assert (tmp_path / "one" / "memory.max").read_text() == "1000"
     assert limiter.consumption("one") == models.Consumption(cpu_seconds=2.5, memory_bytes=4000)

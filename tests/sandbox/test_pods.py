@@ -7,10 +7,10 @@ import socket
 from datetime import timedelta
 
 import pytest
+from tests.sandbox.conftest import Lab
 
 from etabli.kernel import processes
 from etabli.sandbox import models, supervision
-from tests.sandbox.conftest import Lab
 
 pytestmark = pytest.mark.binaries
 
@@ -116,7 +116,10 @@ async def test_a_pods_network_can_be_made_twice_and_removed_twice(lab: Lab) -> N
 
 async def test_a_killed_holder_is_replaced_and_running_pods_keep_talking(lab: Lab) -> None:
     first, second = await two_pods(lab)
-    for path in ("holder.json", "pasta.json"):  # With pasta gone too, nothing keeps the router's network: it is made anew.
+    for path in (
+        "holder.json",
+        "pasta.json",
+    ):  # With pasta gone too, nothing keeps the router's network: it is made anew.
         await kill(first.ground, path)
     healed = await lab.ground()
     assert healed.holder != first.ground.holder

@@ -9,12 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.sandbox.conftest import Lab
 
 from etabli.kernel import errors, processes
 from etabli.sandbox import models, supervision
 from etabli.sandbox.grounds import AGENT_FILE
 from etabli.sandbox.models import CREDENTIALS_ADDRESS
-from tests.sandbox.conftest import Lab
 
 pytestmark = pytest.mark.binaries
 
@@ -170,6 +170,9 @@ async def test_an_agent_is_light(lab: Lab) -> None:
     await lab.sandboxes.set_relays(pod.ground, [relay])
     agent = processes.load(pod.ground.folder / AGENT_FILE)
     assert agent is not None
-    rollup = Path(f"/proc/{agent.pid}/smaps_rollup").read_text()
-    pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    assert pss < 25 * 1024
+    assert pss_kib(agent.pid) < 25 * 1024
+
+
+def pss_kib(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))

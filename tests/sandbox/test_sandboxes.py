@@ -3,19 +3,18 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.sandbox.conftest import DEADLINE_S, Lab
 
 from etabli.kernel import errors, processes
 from etabli.kernel.processes import ProcessRef
 from etabli.sandbox import models, supervision
 from etabli.sandbox.launching import PROCESS_FILE
 from etabli.sandbox.models import Phase
-from tests.sandbox.conftest import DEADLINE_S, Lab
 
 pytestmark = pytest.mark.binaries
 
@@ -45,12 +44,13 @@ async def test_it_outlives_the_sigkill_of_who_started_it_and_its_exit_code_is_ke
     await lab.ground()
     (lab.base / "given").mkdir()
     (lab.base / "given").chmod(0o755)
-    controller = subprocess.Popen([sys.executable, "-c", CONTROLLER, str(lab.base)], stdout=subprocess.PIPE)
+    controller = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CONTROLLER, str(lab.base), stdout=asyncio.subprocess.PIPE
+    )
     assert controller.stdout is not None
-    assert await asyncio.to_thread(controller.stdout.readline) == b"started\n"
+    assert await controller.stdout.readline() == b"started\n"
     controller.kill()
-    controller.wait()
-    controller.stdout.close()
+    await controller.wait()
     await lab.until_said("survivor", "begun")
     folder = lab.base / "survivor"
     lab.folders.append(folder)
@@ -231,9 +231,7 @@ async def test_a_cancelled_run_ends_what_it_started(lab: Lab) -> None:
     running = asyncio.create_task(
         lab.sandboxes.run(spec, on=await lab.ground(), folder=folder, log=lab.base / "long.log")
     )
-    async with asyncio.timeout(DEADLINE_S):
-        while not (lab.base / "long.log").exists() or "begun" not in lab.log("long"):
-            await asyncio.sleep(0.02)
+    await lab.until_said("long", "begun")
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -252,8 +250,7 @@ async def test_what_cannot_be_executed_says_why(lab: Lab) -> None:
 
 async def test_the_spawner_killed_is_started_again(lab: Lab) -> None:
     pod = await lab.pod(2)
-    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    spawners = [int(pid) for pid in children if b"spawning_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    spawners = own_spawners()
     assert spawners
     for pid in spawners:
         os.kill(pid, signal.SIGKILL)
@@ -271,3 +268,8 @@ async def test_a_specification_with_a_zero_byte_or_a_relative_target_is_refused(
         with pytest.raises(errors.Invalid):
             await lab.sandboxes.start(wrong, on=ground, folder=lab.base / "no", log=lab.base / "no.log")
     assert not (lab.base / "no").exists()
+
+
+def own_spawners() -> list[int]:
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawning_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]

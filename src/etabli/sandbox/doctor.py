@@ -87,6 +87,9 @@ def _internet(settings: SandboxSettings) -> Finding:
     if not Path("/dev/net/tun").exists():
         message = "services reach the lab alone: /dev/net/tun is missing"
         return Finding("internet", Firmness.NONE, message, "modprobe tun")
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        message = "services reach the lab alone: /dev/net/tun is closed to this user"
+        return Finding("internet", Firmness.NONE, message, "chmod 0666 /dev/net/tun, as udev does")
     message = "services reach the internet, and neither this machine's loopback nor a cloud's metadata address"
     return Finding("internet", Firmness.ENFORCED, message)
 

@@ -2,8 +2,9 @@
 
 Every address of a pod's traffic beyond the bridge is replaced by the router's. A Service's address is on no link: pods send it to
 the gateway, which forwards it to a pod; packets that turn back to the bridge are masqueraded, or the answer would take the short
-way and be refused. Packets that belong to no connection are dropped (pasta sends some, without any flag, that would otherwise be
-taken for the router's own and answered by a reset). Link-local addresses are never forwarded: a cloud machine's own credentials are served there.
+way and be refused. Packets of no connection are dropped: pasta sends some, without any flag, that the router would otherwise take
+for its own and answer by a reset, which ends the connection. Link-local addresses are never forwarded: a cloud machine's own
+credentials are served there.
 """
 
 import os

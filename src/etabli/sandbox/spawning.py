@@ -33,7 +33,9 @@ class Spawner:
         """Have a command performed. Raises the EtabliError that it failed with."""
         data = await self._exchange(command)
         if not data and await self._died():
-            data = await self._exchange(command)  # It was killed before it forked: a child would have answered by itself.
+            data = await self._exchange(
+                command
+            )  # It was killed before it forked: a child would have answered by itself.
         return _last(data, answer)
 
     async def _exchange(self, command: Command) -> bytes:
