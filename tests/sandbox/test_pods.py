@@ -141,6 +141,19 @@ async def test_a_killed_holder_whose_network_lives_on_is_replaced_in_it(lab: Lab
     assert "I am first" in await lab.output("ask", asking(first.address), on=await lab.pod(4))
 
 
+async def test_a_ground_whose_maker_was_killed_before_its_rules_is_made_whole(lab: Lab) -> None:
+    first, _second = await two_pods(lab)
+    service = models.VirtualService(first.ground.service_address(7), 80, endpoints=((first.address, 8888),))
+    await lab.sandboxes.set_services(first.ground, [service])
+    (first.ground.folder / "whole.json").unlink()
+    other = await lab.again()
+    try:
+        assert await other.ensure_project("project") == first.ground
+    finally:
+        await other.close()
+    assert "I am first" in await lab.output("ask", asking(service.address, 80), on=await lab.pod(4))
+
+
 async def kill(ground: models.Ground, record: str) -> None:
     ref = processes.load(ground.folder / record)
     if ref is not None and processes.send_signal(ref, signal.SIGKILL):

@@ -211,6 +211,20 @@ async def test_a_root_of_its_own_replaces_the_machines(lab: Lab) -> None:
     assert not (lower / "etc" / "passwd").exists()
 
 
+async def test_memory_lies_where_it_is_asked_for_in_the_order_of_mounts(lab: Lab) -> None:
+    pod, home = await lab.pod(2), lab.base / "home"
+    (home / "cache").mkdir(parents=True)
+    for folder in (home, home / "cache"):
+        folder.chmod(0o777)
+    mounts = (models.Mount("/home/etabli", home), models.Mount("/home/etabli/cache", size_bytes=1 << 20))
+    script = "stat -f -c %T ~/cache; head -c 2M /dev/zero > ~/cache/x || echo full; getent hosts localhost"
+    said = await lab.said(await lab.start("order", script, on=pod, spec=models.SandboxSpec("order", (), mounts=mounts)))
+    assert said.startswith("tmpfs\n")
+    assert "full" in said
+    assert "localhost" in said
+    assert list((home / "cache").iterdir()) == []
+
+
 async def test_a_build_runs_with_the_labs_uid_and_is_awaited(lab: Lab) -> None:
     ground, tree = await lab.ground(), lab.base / "built"
     tree.mkdir()

@@ -27,11 +27,12 @@ _SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 @dataclass(frozen=True)
 class Place:
-    """Something that was put at `source`, to be seen at `target`."""
+    """Something that was put at `source`, to be seen at `target`; without a source, memory of at most `size_bytes`."""
 
-    source: str
+    source: str | None
     target: str
-    read_only: bool
+    read_only: bool = False
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _host_root(view: View) -> Iterator[str]:
             yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     for name, source in view.etc.items():
         yield from ("--ro-bind", source, f"/etc/{name}")
-    yield from ("--symlink", f"{models.HOSTS_FOLDER}/hosts", "/etc/hosts")
+    if "hosts" not in view.etc:
+        yield from ("--symlink", f"{models.HOSTS_FOLDER}/hosts", "/etc/hosts")
 
 
 def _own_root(system: str) -> Iterator[str]:
@@ -127,13 +129,13 @@ def _memory(view: View) -> Iterator[str]:
     yield from _tmpfs("/run", _RUN_BYTES)
     if all(mount.target != HOME for mount in view.spec.mounts):
         yield from _tmpfs(HOME, view.spec.tmp_bytes)
-    for mount in view.spec.mounts:
-        if mount.source is None:
-            yield from _tmpfs(mount.target, mount.size_bytes or view.spec.tmp_bytes)
 
 
 def _places(view: View) -> Iterator[str]:
     for place in view.places:
+        if place.source is None:
+            yield from _tmpfs(place.target, place.size_bytes)
+            continue
         yield from ("--ro-bind" if place.read_only else "--bind", place.source, place.target)
 
 

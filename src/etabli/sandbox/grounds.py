@@ -26,6 +26,7 @@ from etabli.sandbox.spawning import Spawner
 log = structlog.get_logger()
 
 AGENT_FILE, PASTA_FILE, PODS_FOLDER, SERVICES_FILE = "agent.json", "pasta.json", "pods", "services.json"
+WHOLE_FILE = "whole.json"  # The holder that has all that belongs to it.
 _COME_UP = timedelta(seconds=5)  # How long pasta or an agent may take.
 _POLL_S = 0.01
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -75,6 +76,8 @@ class Grounds:
             held = processes.load(plan.folder / holder.HOLDER_FILE)
             if held is None or not processes.is_alive(held):
                 held = await self._make_holder(plan)
+            elif processes.load(plan.folder / WHOLE_FILE) != held:  # Whoever made it was killed before it was whole.
+                await self._restore(plan, holder.Held(held, network_kept=False))
             await self._ensure_agent(plan.folder, held)
             connected = plan.router is not None and await self._ensure_internet(plan, held)
             return self._ground(plan, held, connected=connected)
@@ -134,8 +137,7 @@ class Grounds:
 
     async def _make_holder(self, plan: Plan) -> ProcessRef:
         heirs = [processes.load(plan.folder / name) for name in (AGENT_FILE, PASTA_FILE)]
-        pods = _pods(plan.folder)
-        cousins = [ref for _pod, _address, refs in pods for ref in refs]
+        cousins = [ref for _pod, _address, refs in _pods(plan.folder) for ref in refs]
         command = holder.MakeHolder(
             folder=plan.folder,
             identities=plan.identities,
@@ -145,24 +147,20 @@ class Grounds:
         )
         (plan.folder / holder.HOLDER_FILE).unlink(missing_ok=True)
         held = await self._spawner.ask(command, holder.Held)
-        try:
-            await self._restore(plan, held, pods)
-        except BaseException:  # A holder without its rules must not pass for a ground.
-            processes.send_signal(held.holder, signal.SIGKILL)
-            raise
-        log.info("ground made", ground=plan.id, network_kept=held.network_kept, pods=len(cousins))
+        await self._restore(plan, held)
+        log.info("ground made", ground=plan.id, network_kept=held.network_kept, processes=len(cousins))
         return held.holder
 
-    async def _restore(self, plan: Plan, held: holder.Held, pods: Sequence[RecordedPod]) -> None:
-        """What belonged to the holder that was there before, if there was one."""
-        if plan.router is None:
-            return
-        if not held.network_kept:
-            await self._renew_network(plan, plan.router, held.holder)
-        for pod, address, refs in pods:
-            if refs:
-                gateway, plug = plan.router.gateway, not held.network_kept
-                await self._plug(held.holder, plan.folder, pod, address, gateway=gateway, source=refs[0], plug=plug)
+    async def _restore(self, plan: Plan, held: holder.Held) -> None:
+        """What belonged to the holder that was there before, if there was one; then it is whole."""
+        if plan.router is not None:
+            if not held.network_kept:
+                await self._renew_network(plan, plan.router, held.holder)
+            for pod, address, refs in _pods(plan.folder):
+                if refs:
+                    gateway, plug = plan.router.gateway, not held.network_kept
+                    await self._plug(held.holder, plan.folder, pod, address, gateway=gateway, source=refs[0], plug=plug)
+        processes.save(held.holder, plan.folder / WHOLE_FILE)
 
     async def _renew_network(self, plan: Plan, router: network.Router, held: ProcessRef) -> None:
         """A router that was just made: its rules; and nobody who served another one serves on."""

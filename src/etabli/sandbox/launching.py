@@ -103,7 +103,7 @@ class Launch:
 
     def _gather(self) -> bubblewrap.View:
         """Put everything the sandbox is to see under the stage, and say where it is."""
-        sources = [(mount, _open(mount)) for mount in self.spec.mounts if mount.source is not None]
+        sources = [None if mount.source is None else _open(mount) for mount in self.spec.mounts]
         system = [_open_folder(path) for path in self.spec.root.system]
         environment = _open_folder(self.spec.root.environment) if self.spec.root.environment else None
         written = self._fresh_written() if environment is not None else None
@@ -114,9 +114,10 @@ class Launch:
         places = []
         if environment is not None and written is not None:
             places.append(self._overlay_environment(environment, written))
-        for number, (mount, descriptor) in enumerate(sources):
-            source = _bind(descriptor, STAGE / f"mount-{number}")
-            places.append(bubblewrap.Place(source, mount.target, mount.read_only))
+        for number, (mount, descriptor) in enumerate(zip(self.spec.mounts, sources, strict=True)):
+            source = None if descriptor is None else _bind(descriptor, STAGE / f"mount-{number}")
+            size = mount.size_bytes or self.spec.tmp_bytes
+            places.append(bubblewrap.Place(source, mount.target, mount.read_only, size))
         root = self._overlay_system(system, places) if system else None
         return bubblewrap.View(
             spec=self.spec,
@@ -169,8 +170,7 @@ class Launch:
             folder.mkdir()
         options = f"userxattr,lowerdir={':'.join(layers)},upperdir={top}/upper,workdir={top}/work"
         syscalls.mount("overlay", str(root), kind="overlay", options=options)
-        targets = [(place.target, Path(place.source).is_dir()) for place in places]
-        targets += [(mount.target, True) for mount in self.spec.mounts if mount.source is None]
+        targets = [(place.target, place.source is None or Path(place.source).is_dir()) for place in places]
         targets += [(folder, True) for folder in ("/proc", "/dev", "/tmp", "/run", bubblewrap.HOME)]
         for target, is_folder in targets:
             _make_place(root, target, is_folder=is_folder)
@@ -186,8 +186,9 @@ class Launch:
                 content = _with_user(target.read_text(errors="replace"), content)
             target.unlink(missing_ok=True)
             target.write_text(content)
-        (etc / "hosts").unlink(missing_ok=True)
-        (etc / "hosts").symlink_to(f"{models.HOSTS_FOLDER}/hosts")
+        if self._has_names():
+            (etc / "hosts").unlink(missing_ok=True)
+            (etc / "hosts").symlink_to(f"{models.HOSTS_FOLDER}/hosts")
 
     def _write_etc(self) -> Mapping[str, str]:
         folder = STAGE / "etc"
@@ -196,8 +197,13 @@ class Launch:
             (folder / name).write_text(content)
         return {name: str(folder / name) for name in self._etc()}
 
+    def _has_names(self) -> bool:
+        return any(mount.target == models.HOSTS_FOLDER for mount in self.spec.mounts)
+
     def _etc(self) -> Mapping[str, str]:
+        own_hosts = {} if self._has_names() else {"hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost\n"}
         return {
+            **own_hosts,
             "passwd": bubblewrap.passwd(),
             "group": bubblewrap.group(),
             "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",

@@ -96,14 +96,16 @@ class PlugPod:
         _set_up_pod(self.address, self.gateway)
 
     def _keep(self, place: Path) -> None:
-        shared = self.kept / f"{self.pod}.shm"
-        shared.mkdir(exist_ok=True)
-        options = f"mode=1777,size={self.shared_memory_bytes}"
-        syscalls.mount(
-            "tmpfs", str(shared), kind="tmpfs", flags=syscalls.MS_NOSUID | syscalls.MS_NODEV, options=options
-        )
-        # The file appears last, complete: whoever sees it may enter it.
-        making = place.with_suffix(".making")
+        shared, making = self.kept / f"{self.pod}.shm", self.kept / f"{self.pod}.making"
+        if not shared.is_mount():
+            shared.mkdir(exist_ok=True)
+            options = f"mode=1777,size={self.shared_memory_bytes}"
+            flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+            syscalls.mount("tmpfs", str(shared), kind="tmpfs", flags=flags, options=options)
+        # The name appears last, complete: whoever sees it may enter what it names.
+        place.unlink(missing_ok=True)
+        if os.path.ismount(making):  # Of a file, `Path.is_mount` says no.
+            syscalls.unmount(str(making))
         making.touch()
         syscalls.mount("/proc/self/ns/net", str(making), flags=syscalls.MS_BIND)
         place.symlink_to(making.name)

@@ -84,7 +84,7 @@ class Sandboxes:
             return running.supervisor
         ground, pod = (on.ground, on) if isinstance(on, models.PodNetwork) else (on, None)
         name = self._limits_name(folder)
-        self.limiter.remove(name)
+        await asyncio.to_thread(self.limiter.remove, name)
         command = launching.Launch(
             spec=spec,
             folder=folder,
@@ -146,7 +146,7 @@ class Sandboxes:
         await supervision.end(folder, grace=grace)
         self._watchdog.forget(folder)
         found = self.inspect(folder)
-        self.limiter.remove(self._limits_name(folder))
+        await asyncio.to_thread(self.limiter.remove, self._limits_name(folder))
         written = folder / launching.WRITTEN_FOLDER
         if written.exists():
             identities = self._grounds.identities_of(written.stat().st_uid)
