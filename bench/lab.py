@@ -1,0 +1,200 @@
+"""A lab for the bench: in a folder of its own, on a port of its own, with an administrator who is signed in as people are."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from bench import owned
+from bench.browser import Browser
+
+TREE = Path(__file__).resolve().parent.parent
+CHARTS = Path(__file__).resolve().parent / "charts"
+ENVIRONMENT = "etabli/jupyter-python"
+CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+BUILD_SECONDS = 1800.0  # On a slow index; a cached one takes less than a minute.
+READY_SECONDS = 240.0
+POLL_SECONDS = 0.05  # Between two questions to a portal or hub, the same for both.
+
+
+class Failed(Exception):
+    """A lab, or a peer, did not do what was to be measured: the message has its own last words."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A service that answered: when it was asked for, was ready, and gave its page, in seconds of time.monotonic()."""
+
+    id: str
+    host: str
+    asked: float
+    accepted: float
+    ready: float
+    answered: float
+
+    @property
+    def seconds(self) -> float:
+        """From the request to launch it to its own page."""
+        return self.answered - self.asked
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that runs."""
+
+    data: Path
+    run: Path
+    environments: Path
+    browser: Browser
+    csrf: str
+
+    @property
+    def tree(self) -> Path:
+        """Where the environment of JupyterLab lies."""
+        lines = command(self.data, self.run, "environments", "list").splitlines()
+        digest = next(line.split()[1] for line in lines if line.startswith(ENVIRONMENT))
+        return next(self.environments.glob(f"trees/{digest}*/tree"))
+
+    def api(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
+        """A call of the API as the signed-in person. Failed with what it answered."""
+        response = self.browser.request(
+            method, f"/api/v1{path}", headers={"X-CSRF-Token": self.csrf}, json=None if body is None else dict(body)
+        )
+        if response.is_error:
+            raise Failed(f"{method} {path} answered {response.status_code}: {response.text[:500]}")
+        return response.json() if response.content else None
+
+    def open(self, chart: str, *, catalog: str, to: str, barrier: threading.Barrier | None = None) -> Opened:
+        """Launch a chart and go to its page, as a person would who never looks away."""
+        if barrier is not None:
+            barrier.wait()
+        asked = time.monotonic()
+        service = self.api("POST", "/services", {"catalog": catalog, "chart": chart, "values": {}})
+        assert isinstance(service, dict)
+        accepted = time.monotonic()
+        self._await(str(service["id"]))
+        ready = time.monotonic()
+        page = self.browser.navigate(f"/services/{service['id']}/open?to={to}")
+        while page.status_code != 200 and time.monotonic() < ready + READY_SECONDS:
+            time.sleep(POLL_SECONDS)
+            page = self.browser.navigate(f"/services/{service['id']}/open?to={to}")
+        if page.status_code != 200:
+            raise Failed(f"the service's page answered {page.status_code}: {page.text[:500]}")
+        host = page.request.headers["host"]
+        return Opened(str(service["id"]), host, asked, accepted, ready, time.monotonic())
+
+    def services(self) -> list[str]:
+        """The ids of all that this person has."""
+        found = self.api("GET", "/services")
+        assert isinstance(found, list)
+        return [str(service["id"]) for service in found]
+
+    def delete(self, service_id: str) -> None:
+        """Delete a service, and wait until nothing of it is left."""
+        self.api("DELETE", f"/services/{service_id}")
+        gone = f"/api/v1/services/{service_id}"
+        owned.until(
+            lambda: self.browser.request("GET", gone).status_code == 404,
+            READY_SECONDS,
+            f"the end of service {service_id}",
+            poll=POLL_SECONDS,
+        )
+
+    def _await(self, service_id: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            service = self.api("GET", f"/services/{service_id}")
+            assert isinstance(service, dict)
+            if service["state"] == "ready":
+                return
+            if service["state"] in ("failed", "stopped", "finished") or time.monotonic() > deadline:
+                raise Failed(f"the service is {service['state']}: {service['message']}\n{self.words(service_id)}")
+            time.sleep(POLL_SECONDS)
+
+    def words(self, service_id: str) -> str:
+        """The last words of a service."""
+        return self.browser.request("GET", f"/api/v1/services/{service_id}/logs").text[-1500:]
+
+
+@contextmanager
+def running(work: Path, cache: Path) -> Iterator[Lab]:
+    """A fresh lab; its environments are kept in the cache from one run to the next."""
+    data, run, environments = work / "data", work / "run", cache / "environments"
+    data.mkdir(mode=0o700)
+    port = owned.free_port()
+    (data / "etabli.toml").write_text(_settings(port, environments))
+    try:
+        said = command(data, run, "up", "--detach")
+        command(data, run, "environments", "build", "jupyter-python", seconds=BUILD_SECONDS)
+        browser = Browser(domain="etabli.localhost", port=port)
+        csrf = _become_administrator(browser, said)
+        lab = Lab(data=data, run=run, environments=environments, browser=browser, csrf=csrf)
+        try:
+            yield lab
+        finally:
+            browser.close()
+    finally:
+        command(data, run, "down", check=False)
+
+
+def command(data: Path, run: Path, *arguments: str, check: bool = True, seconds: float = 180.0) -> str:
+    """What `etabli …` says for this lab. Failed with its last words."""
+    env = {**os.environ, "ETABLI_DATA": str(data), "ETABLI_RUN": str(run)}
+    argv = [sys.executable, "-m", "etabli.main", *arguments]
+    done = subprocess.run(argv, env=env, cwd=TREE, capture_output=True, text=True, timeout=seconds, check=False)
+    if check and done.returncode != 0:
+        raise Failed(f"`etabli {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-1500:]}")
+    return done.stdout
+
+
+def _settings(port: int, environments: Path) -> str:
+    return f"""\
+[lab]
+domain = "etabli.localhost"
+port = {port}
+
+[environments]
+store = {json.dumps(str(environments))}
+
+[[catalog.catalogs]]
+id = "ide"
+location = "builtin"
+
+[[catalog.catalogs]]
+id = "bench"
+location = {json.dumps(str(CHARTS))}
+"""
+
+
+def _become_administrator(browser: Browser, announcement: str) -> str:
+    """By the first link, as the newcomer does; the token that unsafe requests carry."""
+    link = next(word for word in announcement.split() if "/welcome?token=" in word)
+    path = urlsplit(link)
+    form = browser.navigate(f"{path.path}?{path.query}")
+    found = CSRF.search(form.text)
+    if found is None:
+        raise Failed(f"the first link answered {form.status_code}: {form.text[:300]}")
+    answer = browser.request(
+        "POST",
+        "/welcome",
+        headers={"Accept": "text/html"},
+        form={
+            "csrf": found.group(1),
+            "token": parse_qs(path.query)["token"][0],
+            "name": "Ada Bench",
+            "slug": "bench",
+            "password": os.urandom(16).hex(),
+        },
+    )
+    if answer.is_error:
+        raise Failed(f"the administrator's account was refused: {answer.status_code}")
+    me = browser.request("GET", "/api/v1/me").json()
+    return str(me["csrf"])
