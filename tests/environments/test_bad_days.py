@@ -2,24 +2,17 @@
 
 import asyncio
 import json
-import os
 import secrets
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from etabli.environments.models import BuildPhase
 from etabli.environments.service import Environments
 from tests.environments.conftest import MakeLab, make_wheel, write_environment
 from tests.environments.plain import PlainBuilder
+from tests.environments.processes import WAITS, go_on, lab_process, until
 
 IMAGE = "etabli/small"
 SLOW = "etabli/slow"
-# It says that it is there, then waits until the test opens the gate (a name in the folder that only its build sees).
-WAITS = "#!/bin/sh\necho at the gate\nwhile [ ! -e $VIRTUAL_ENV/../gate ] && [ ! -e /run/etabli-work/gate ]; do sleep 0.05; done\n"
 
 
 async def test_many_who_ask_at_once_share_one_build(lab: Environments, builder: PlainBuilder) -> None:
@@ -43,38 +36,36 @@ async def test_who_waits_for_another_process_tells_what_it_tells(
     write_environment(folder, "slow", {"requirements.txt": "alpha\n", "postBuild": WAITS})
     first, second = make_lab(), make_lab(builder=PlainBuilder())
     building = asyncio.create_task(first.ensure(SLOW))
-    await _until(lambda: _said(first, "at the gate"))
+    await until(lambda: _said(first, "at the gate"))
 
     waiting = asyncio.create_task(second.ensure(SLOW))
-    await _until(lambda: second.build_state(SLOW).message == "running `postBuild`")
+    await until(lambda: second.build_state(SLOW).message == "running `postBuild`")
     assert make_lab().build_state(SLOW).phase is BuildPhase.FINISHING
-    _open_the_gate(tmp_path / "lab")
 
-    assert (await building).digest == (await waiting).digest
+    assert (await go_on(tmp_path / "lab", building)).digest == (await waiting).digest
 
 
 async def test_who_leaves_does_not_end_the_build_of_others(lab: Environments, folder: Path, tmp_path: Path) -> None:
     write_environment(folder, "slow", {"requirements.txt": "alpha\n", "postBuild": WAITS})
     leaving, staying = asyncio.create_task(lab.ensure(SLOW)), asyncio.create_task(lab.ensure(SLOW))
-    await _until(lambda: _said(lab, "at the gate"))
+    await until(lambda: _said(lab, "at the gate"))
 
     leaving.cancel()
     await asyncio.wait([leaving])
-    _open_the_gate(tmp_path / "lab")
 
-    assert lab.is_built((await staying).digest)
+    assert lab.is_built((await go_on(tmp_path / "lab", staying)).digest)
 
 
 async def test_closing_ends_the_build_and_leaves_nothing_of_it(lab: Environments, folder: Path, tmp_path: Path) -> None:
     write_environment(folder, "slow", {"requirements.txt": "alpha\n", "postBuild": WAITS})
     building = asyncio.create_task(lab.ensure(SLOW))
-    await _until(lambda: _said(lab, "at the gate"))
+    await until(lambda: _said(lab, "at the gate"))
 
     await lab.close()
     await asyncio.wait([building])
 
     assert building.cancelled()
-    await _until(lambda: not list((tmp_path / "lab/pool/building").iterdir()))
+    await until(lambda: not list((tmp_path / "lab/pool/building").iterdir()))
 
 
 async def test_a_lab_killed_in_the_middle_is_taken_up_by_the_next(
@@ -83,8 +74,8 @@ async def test_a_lab_killed_in_the_middle_is_taken_up_by_the_next(
     write_environment(folder, "slow", {"requirements.txt": "alpha\n", "postBuild": WAITS})
     root = tmp_path / "lab"
     reader = make_lab()
-    async with _process(root, folder, wheels, SLOW) as killed:
-        await _until(lambda: _said(reader, "at the gate"))
+    async with lab_process(root, folder, wheels, SLOW) as killed:
+        await until(lambda: _said(reader, "at the gate"))
         assert reader.build_state(SLOW).phase is BuildPhase.FINISHING
         killed.kill()
         await killed.wait()
@@ -94,11 +85,8 @@ async def test_a_lab_killed_in_the_middle_is_taken_up_by_the_next(
 
     builder = PlainBuilder()
     building = asyncio.create_task(make_lab(builder=builder).ensure(SLOW))
-    await _until(
-        lambda: not left.exists() and bool(list((root / "pool/building").iterdir())) and _said(reader, "at the gate")
-    )
-    _open_the_gate(root)
-    tree = await building
+    await until(lambda: not left.exists())
+    tree = await go_on(root, building)
 
     assert reader.is_built(tree.digest)
     # What still ran of the killed one was ended before its folder was removed.
@@ -112,7 +100,7 @@ async def test_killed_at_any_moment_a_tree_is_whole_or_not_there(
     expected = await make_lab(root=tmp_path / "undisturbed").ensure(IMAGE)
     root = tmp_path / "lab"
     for moment in range(12):
-        async with _process(root, folder, wheels, IMAGE) as killed:
+        async with lab_process(root, folder, wheels, IMAGE) as killed:
             await asyncio.sleep(moment * 0.07)  # The moments are the point: from before the lock to after the rename.
             if killed.returncode is None:
                 killed.kill()
@@ -134,7 +122,7 @@ async def test_a_full_disk_is_said_and_nothing_is_corrupted(folder: Path, wheels
     fill = f'mount -t tmpfs -o size=120m none {ballast.parent} && head -c 112M /dev/zero > {ballast} && exec "$@"'
     wall = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", fill, "sh")
     images = (IMAGE, "etabli/heavy", IMAGE, "etabli/heavy")
-    async with _process(tmp_path / "disk/lab", folder, wheels, *images, wall=wall) as process:
+    async with lab_process(tmp_path / "disk/lab", folder, wheels, *images, wall=wall) as process:
         assert process.stdin
         assert process.stdout
         answers = [json.loads(await process.stdout.readline())]
@@ -181,45 +169,3 @@ def _said(lab: Environments, words: str) -> bool:
 def _make_room(pid: int, ballast: Path) -> None:
     """Remove a file that only the process sees."""
     Path(f"/proc/{pid}/root{ballast}").unlink()
-
-
-def _open_the_gate(root: Path) -> None:
-    for build in (root / "pool/building").iterdir():
-        (build / "work/gate").touch()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def _process(
-    root: Path, folder: Path, wheels: Path, *images: str, wall: tuple[str, ...] = ()
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = (
-        *wall,
-        sys.executable,
-        "-m",
-        "tests.environments.lab_process",
-        str(root),
-        str(folder),
-        str(wheels),
-        *images,
-    )
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    try:
-        yield process
-        if process.returncode is None:
-            await asyncio.wait_for(process.wait(), 20)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,9 +62,13 @@ class Store:
 
 
 @pytest.fixture(scope="module")
-async def tree() -> AsyncIterator[Tree]:
+def tree() -> Tree:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "etabli-tests/environments"
     cache.mkdir(parents=True, exist_ok=True)
+    return asyncio.run(_build(cache))
+
+
+async def _build(cache: Path) -> Tree:
     run = Path(tempfile.mkdtemp(prefix="e-"))
     clock, settings = SystemClock(), EnvironmentSettings()
     sandboxes = Sandboxes(state=cache / "sandbox", run=run, settings=SandboxSettings(), clock=clock)
@@ -77,11 +81,14 @@ async def tree() -> AsyncIterator[Tree]:
         environ=os.environ,
         settings=settings,
     )
-    yield await lab.ensure(f"etabli/{NAME}")
-    await lab.prune(in_use=())
-    await lab.close()
-    await sandboxes.close()
-    shutil.rmtree(run, ignore_errors=True)
+    try:
+        built = await lab.ensure(f"etabli/{NAME}")
+        await lab.prune(in_use=())
+        return built
+    finally:
+        await lab.close()
+        await sandboxes.close()
+        shutil.rmtree(run, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -195,8 +202,21 @@ async def test_a_credential_endpoint_that_does_not_answer_leaves_duckdb_usable(
 
 
 @pytest.mark.binaries
+async def test_jupyterlab_asks_nobody_outside_for_news(tree: Tree, store: Store) -> None:
+    code = (
+        "import json, subprocess; shown = subprocess.run(['jupyter-lab', '--show-config-json'], capture_output=True).stdout\n"
+        "lab = json.loads(shown)['LabApp']; never = 'Never' in lab['check_for_updates_class']\n"
+        "print(lab['news_url'], lab['extension_manager'], never)"
+    )
+    inside = {**store.env, "PATH": f"{tree.path}/bin:/usr/bin:/bin"}
+
+    assert await _python(tree, Store(env=inside, home=store.home), code) == "None readonly True\n"
+
+
+@pytest.mark.binaries
 async def test_what_the_catalogue_promises_is_there(tree: Tree, store: Store) -> None:
-    modules = "jupyterlab, jupyterlab_git, ipykernel, numpy, pandas, polars, pyarrow, sklearn, matplotlib, altair, duckdb, s3fs, hvac, pip"
+    modules = "jupyterlab, jupyterlab_git, ipykernel, pip, numpy, pandas, polars, pyarrow, duckdb"
+    modules += ", s3fs, sklearn, matplotlib, altair, hvac"
 
     assert (
         await _python(tree, store, f"import {modules}; print(jupyterlab.__version__[:2], s3fs.__version__[:2])")
@@ -223,7 +243,7 @@ async def _python(tree: Tree, store: Store, code: str) -> str:
 class _Credentials(BaseHTTPRequestHandler):
     """What a service finds at the container's credential endpoint."""
 
-    def do_GET(self) -> None:  # noqa: N802 - The name is http.server's.
+    def do_GET(self) -> None:
         until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         body = json.dumps({"AccessKeyId": KEY, "SecretAccessKey": SECRET, "Token": "", "Expiration": until}).encode()
         self.send_response(200)

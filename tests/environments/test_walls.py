@@ -1,5 +1,6 @@
 """Builds behind the real walls, and what they give to services."""
 
+import asyncio
 import json
 import shutil
 import tempfile
@@ -14,10 +15,12 @@ from etabli.environments.service import Environments
 from etabli.environments.settings import EnvironmentSettings
 from etabli.environments.walls import SandboxBuilder
 from etabli.kernel.clock import SystemClock
+from etabli.kernel.processes import is_alive
 from etabli.sandbox.models import SandboxSpec
 from etabli.sandbox.service import Sandboxes
 from etabli.sandbox.settings import SandboxSettings
 from tests.environments.conftest import MakeLab, write_environment
+from tests.environments.processes import WAITS, go_on, lab_process, until
 
 pytestmark = pytest.mark.binaries
 
@@ -109,3 +112,24 @@ async def test_a_build_leaves_no_ground_behind(walled: Walled, folder: Path) -> 
         await walled.lab.ensure("etabli/failing")
 
     assert list((walled.run / "g").iterdir()) == []
+
+
+async def test_what_a_killed_lab_left_running_is_ended_by_the_next(
+    walled: Walled, folder: Path, wheels: Path, tmp_path: Path
+) -> None:
+    write_environment(folder, "slow", {"requirements.txt": "alpha\n", "postBuild": WAITS})
+    env = {"LAB_RUN": str(walled.run), "LAB_STATE": str(tmp_path / "sandbox")}
+    async with lab_process(walled.root, folder, wheels, "etabli/slow", env=env) as killed:
+        await until(lambda: "at the gate" in walled.lab.log("etabli/slow"))
+        killed.kill()
+        await killed.wait()
+    [left] = (walled.root / "pool/building").iterdir()
+    orphan = walled.sandboxes.inspect(left / "step-postbuild").process
+    assert orphan is not None
+    assert is_alive(orphan), "its sandbox outlives the lab that started it"
+
+    building = asyncio.create_task(walled.lab.ensure("etabli/slow"))
+    await until(lambda: not left.exists())
+    assert not is_alive(orphan)
+
+    assert walled.lab.is_built((await go_on(walled.root, building)).digest)
