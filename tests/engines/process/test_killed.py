@@ -16,7 +16,7 @@ from tests.engines.conftest import PATIENCE, living, marked
 pytestmark = pytest.mark.binaries
 
 SERVICE = "srvaaaaaaa"
-ROUNDS = 8
+ROUNDS = 6
 LONGEST_START = 0.5  # Seconds in which a start is over, most often.
 
 

@@ -50,9 +50,9 @@ async def never(argv: tuple[str, ...], patience: timedelta) -> bool:
     raise AssertionError("no command is run")
 
 
-async def ask(path: Path, check: models.Check) -> bool:
+async def ask(path: Path, check: models.Check) -> bool | None:
     asker = probes.Asker({PORT: path}, never, "10.0.0.2")
-    return await asker.succeeds(models.ProbePlan(check=check, timeout=1))
+    return await asker.ask(models.ProbePlan(check=check, timeout=1))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ async def test_a_tcp_probe_wants_a_connection_that_stays(tmp_path: Path) -> None
     async with serving(tmp_path / "open", hold), serving(tmp_path / "refused", replying(b"")):
         assert await ask(tmp_path / "open", models.Check(tcp_port=PORT))
         assert not await ask(tmp_path / "refused", models.Check(tcp_port=PORT))
-        assert not await ask(tmp_path / "absent", models.Check(tcp_port=PORT))
+        assert await ask(tmp_path / "refused", models.Check(tcp_port=PORT)) is False
 
 
 async def test_a_probe_that_hangs_has_failed(tmp_path: Path) -> None:
@@ -106,19 +106,42 @@ async def test_a_probe_that_hangs_has_failed(tmp_path: Path) -> None:
 
     async with serving(tmp_path / "s", hang):
         asker = probes.Asker({PORT: tmp_path / "s"}, never, "10.0.0.2")
-        assert not await asker.succeeds(models.ProbePlan(check=HTTP, timeout=0.05))
+        assert not await asker.ask(models.ProbePlan(check=HTTP, timeout=0.05))
+
+
+async def test_a_relay_that_is_gone_is_no_fault_of_the_container(tmp_path: Path) -> None:
+    assert await ask(tmp_path / "absent", HTTP) is None
+    async with serving(tmp_path / "left", replying(b"")):
+        pass
+    assert await ask(tmp_path / "left", HTTP) is None
+    watched = Watched(liveness=command(period=1, failure_threshold=1), readiness=command(period=1))
+    watched.good = True
+    await watched.advance(0.1)
+    watched.good = None
+    await watched.advance(60)
+    assert watched.told == [True]
+    assert not watched.task.done()
+    watched.good = False
+    await watched.advance(1.1)
+    assert "liveness" in await watched.task
 
 
 class Watched:
     """A container whose answers a test gives."""
 
-    def __init__(self, *, startup: models.ProbePlan | None = None, readiness: models.ProbePlan | None = None) -> None:
-        self.good = False
+    def __init__(
+        self,
+        *,
+        startup: models.ProbePlan | None = None,
+        readiness: models.ProbePlan | None = None,
+        liveness: models.ProbePlan | None = None,
+    ) -> None:
+        self.good: bool | None = False
         self.asked = 0
         self.told: list[bool] = []
         self.clock = ManualClock()
         asker = probes.Asker({}, self._execute, "10.0.0.2")
-        wanted = probes.Probes(startup, readiness, None)
+        wanted = probes.Probes(startup, readiness, liveness)
         self.task = asyncio.ensure_future(probes.watch(wanted, asker, self.clock, self._ready))
 
     async def advance(self, seconds: float) -> None:
@@ -126,7 +149,7 @@ class Watched:
         for _ in range(round(seconds / 0.05)):
             await self.clock.advance(timedelta(seconds=0.05))
 
-    async def _execute(self, argv: tuple[str, ...], patience: timedelta) -> bool:
+    async def _execute(self, argv: tuple[str, ...], patience: timedelta) -> bool | None:
         self.asked += 1
         return self.good
 

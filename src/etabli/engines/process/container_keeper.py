@@ -137,19 +137,22 @@ class ContainerKeeper:
             await asyncio.gather(ending, probing, return_exceptions=True)
 
     async def _probe(self, place: Place, folder: Path) -> str:
-        async def execute(argv: tuple[str, ...], patience: timedelta) -> bool:
+        async def execute(argv: tuple[str, ...], patience: timedelta) -> bool | None:
             try:
                 env = self._environment(place, await self._runtime.trees.root(self.plan.digest))
                 cwd = self.plan.cwd or env["HOME"]
                 answer = await self._runtime.sandboxes.exec(folder, argv, env=env, timeout=patience, cwd=cwd)
             except (errors.Refused, errors.Unavailable):
-                return False
+                return None
             return answer.exit_code == 0
 
         if self.init:
             await asyncio.Event().wait()  # Init containers have no probes: they end.
         asker = probes.Asker(place.sockets, execute, place.network.address)
-        return await probes.watch(probes.of(self.plan), asker, self._runtime.clock, self._ready)
+        wanted = probes.of(self.plan)
+        if self.record.ready:
+            wanted = replace(wanted, startup=None)  # It was adopted, and had started long ago.
+        return await probes.watch(wanted, asker, self._runtime.clock, self._ready)
 
     async def _ready(self, ready: bool) -> None:
         if ready != self.record.ready:

@@ -21,7 +21,7 @@ GROWTH = 1.5
 HELD_OPEN = 0.1  # Seconds without an end of file after which a relayed connection counts as accepted.
 MAX_STATUS_LINE = 4096
 
-Execute = Callable[[tuple[str, ...], timedelta], Awaitable[bool]]
+Execute = Callable[[tuple[str, ...], timedelta], Awaitable[bool | None]]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Asker:
     execute: Execute
     host: str  # For the Host header: the pod's address.
 
-    async def succeeds(self, probe: models.ProbePlan) -> bool:
-        """Whether it answers as the probe wants, within its time."""
+    async def ask(self, probe: models.ProbePlan) -> bool | None:
+        """Whether it answers as the probe wants, within its time. None where nobody could ask: that is no fault of its own."""
         check = probe.check
         if check.command:
             return await self.execute(check.command, timedelta(seconds=probe.timeout))
@@ -42,6 +42,8 @@ class Asker:
                 if check.http_port:
                     return await _http(self.sockets[check.http_port], check, self.host)
                 return await _tcp(self.sockets[check.tcp_port])
+        except (ConnectionRefusedError, FileNotFoundError):
+            return None  # The relay is not there: the project's agent was killed, or has not heard of the pod yet.
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             return False
 
@@ -84,7 +86,7 @@ async def watch(probes: Probes, asker: Asker, clock: Clock, ready: Callable[[boo
 
 async def _started(probe: models.ProbePlan, asker: Asker, clock: Clock) -> bool:
     deadline = clock.monotonic() + probe.initial_delay + probe.period * probe.failure_threshold
-    while not await asker.succeeds(probe):
+    while not await asker.ask(probe):
         if clock.monotonic() >= deadline:
             return False
         await clock.sleep(timedelta(seconds=FIRST_INTERVAL))
@@ -95,14 +97,16 @@ async def _reads(
     probe: models.ProbePlan, asker: Asker, clock: Clock, ready: Callable[[bool], Awaitable[None]], *, eager: bool
 ) -> str:
     """Never answers: a container that is not ready is not restarted."""
-    begun, interval, streak, is_ready = clock.monotonic(), FIRST_INTERVAL, 0, False
+    begun, interval, streak = clock.monotonic(), FIRST_INTERVAL, 0
+    is_ready: bool | None = None  # What was told; nothing yet: an adopted container stays what it was.
     while True:
-        good = await asker.succeeds(probe)
-        streak = max(streak, 0) + 1 if good else min(streak, 0) - 1
+        good = await asker.ask(probe)
+        if good is not None:
+            streak = max(streak, 0) + 1 if good else min(streak, 0) - 1
         if not is_ready and streak >= probe.success_threshold:
             is_ready, eager = True, False
             await ready(True)
-        elif streak <= -probe.failure_threshold and (is_ready or streak == -probe.failure_threshold):
+        elif streak <= -probe.failure_threshold and is_ready is not False:
             is_ready = False
             await ready(False)
         if eager and clock.monotonic() - begun > EAGER_SECONDS:
@@ -117,7 +121,9 @@ async def _lives(probe: models.ProbePlan | None, asker: Asker, clock: Clock) -> 
     await clock.sleep(timedelta(seconds=probe.initial_delay))
     failures = 0
     while failures < probe.failure_threshold:
-        failures = 0 if await asker.succeeds(probe) else failures + 1
+        good = await asker.ask(probe)
+        if good is not None:
+            failures = 0 if good else failures + 1
         if failures < probe.failure_threshold:
             await clock.sleep(timedelta(seconds=probe.period))
     return "its liveness probe failed"

@@ -22,7 +22,7 @@ class ProcessSettings(Section):
         default=0, ge=0, description="The memory limit of a container that asks for none, in bytes; 0 is no limit."
     )
     heal_seconds: float = Field(
-        default=10, gt=0, description="How often the ground of a project with running services is looked after."
+        default=3, gt=0, description="How often the ground of a project with running services is looked after."
     )
 
     def total(self) -> contract.Resources:
