@@ -97,17 +97,14 @@ class Grounds:
         record = ground.folder / PODS_FOLDER / f"{pod_id}.json"
         await self._plug(ground.holder, ground.folder, pod_id, address, gateway=ground.gateway)
         if not record.exists():
-            record.write_text(json.dumps({"address": address, "sandboxes": []}))
+            _write_pod(record, address, ())
 
     def note_sandbox(self, pod: models.PodNetwork, ref: ProcessRef) -> None:
         """Remember that a process lives in a pod's network: it keeps it open when the holder dies."""
         record = pod.ground.folder / PODS_FOLDER / f"{pod.id}.json"
         known = json.loads(record.read_text())
-        alive = [one for one in known["sandboxes"] if processes.is_alive(ProcessRef(**one))]
-        content = json.dumps({"address": pod.address, "sandboxes": [*alive, asdict(ref)]})
-        temporary = record.with_suffix(".new")
-        temporary.write_text(content)
-        temporary.rename(record)
+        earlier = [ProcessRef(**one) for one in known["sandboxes"]]
+        _write_pod(record, pod.address, [*(one for one in earlier if processes.is_alive(one)), ref])
 
     async def remove_pod(self, ground: models.Ground, pod_id: str) -> None:
         """Forget a pod's network."""
@@ -145,7 +142,6 @@ class Grounds:
             heirs=[ref for ref in heirs if ref is not None],
             cousins=cousins,
         )
-        (plan.folder / holder.HOLDER_FILE).unlink(missing_ok=True)
         held = await self._spawner.ask(command, holder.Held)
         await self._restore(plan, held)
         log.info("ground made", ground=plan.id, network_kept=held.network_kept, processes=len(cousins))
@@ -265,7 +261,7 @@ class Grounds:
         own = plan.identities.uid if plan.identities is not None else plan.folder.stat().st_uid
         if plan.router is None:
             return models.Ground(id=plan.id, folder=plan.folder, uid=own, holder=held)
-        servers = internet.nameservers(internet.RESOLV_CONF.read_text()) if connected else ()
+        servers = internet.nameservers(internet.machine_settings()) if connected else ()
         return models.Ground(
             id=plan.id,
             folder=plan.folder,
@@ -299,6 +295,13 @@ def _pods(folder: Path) -> Sequence[RecordedPod]:
         refs = [ProcessRef(**one) for one in known["sandboxes"]]
         found.append((record.stem, str(known["address"]), [ref for ref in refs if processes.is_alive(ref)]))
     return found
+
+
+def _write_pod(record: Path, address: str, refs: Sequence[ProcessRef]) -> None:
+    """Whole or not at all; not durably: after a reboot there is no pod."""
+    temporary = record.with_suffix(".new")
+    temporary.write_text(json.dumps({"address": address, "sandboxes": [asdict(ref) for ref in refs]}))
+    temporary.rename(record)
 
 
 def _rule(one: models.InwardRelay | models.OutwardRelay) -> dict[str, object]:

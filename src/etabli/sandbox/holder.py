@@ -5,6 +5,7 @@ their /dev/shm: they live as long as the holder, and nobody outside sees them. A
 what its ground's other processes (agent, pasta, sandboxes) still keep open, so that running pods keep their network.
 """
 
+import fcntl
 import os
 import shutil
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
-from etabli.kernel import errors, processes
+from etabli.kernel import errors, files, processes
 from etabli.kernel.processes import ProcessRef
 from etabli.sandbox import background, ids, namespaces, network, syscalls
 
@@ -32,6 +33,17 @@ class MakeHolder:
     detached: ClassVar[bool] = False
 
     def perform(self) -> "Held":
+        lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # A maker whose lab was killed may still be at work beside us.
+        earlier = processes.load(self.folder / HOLDER_FILE)
+        if earlier is not None and processes.is_alive(earlier):
+            return Held(
+                earlier, network_kept=False
+            )  # Whether it is whole, nobody knows: what belongs to it is made again.
+        (self.folder / HOLDER_FILE).unlink(missing_ok=True)
+        return self._make()
+
+    def _make(self) -> "Held":
         network_lives = (descriptor := _first_alive(self.heirs)) is not None
         descriptor = descriptor if network_lives else _first_alive(self.cousins)
 

@@ -30,6 +30,14 @@ def command(pasta: Path, holder: ProcessRef, *, ready: Path) -> Sequence[str]:
     return (str(pasta), *walls, *names, "--quiet", "--foreground", "--pid", str(ready), str(holder.pid))
 
 
+def machine_settings() -> str:
+    """The machine's /etc/resolv.conf; empty where it has none."""
+    try:
+        return RESOLV_CONF.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 def nameservers(text: str) -> Sequence[str]:
     """What /etc/resolv.conf inside is to name, given the machine's: its IPv4 servers, or pasta for a loopback stub."""
     words = [line.split() for line in text.splitlines()]
