@@ -25,7 +25,7 @@ def command(pasta: Path, holder: ProcessRef, *, ready: Path) -> Sequence[str]:
     forwarded address, and who asked that server itself does not know it.
     """
     walls = ("--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none", "--ipv4-only")
-    stub = nameservers(RESOLV_CONF.read_text()) == (FORWARDED_DNS,)
+    stub = nameservers(machine_settings()) == (FORWARDED_DNS,)
     names = ("--dns-forward", FORWARDED_DNS) if stub else ()
     return (str(pasta), *walls, *names, "--quiet", "--foreground", "--pid", str(ready), str(holder.pid))
 
