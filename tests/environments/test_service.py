@@ -11,10 +11,29 @@ from etabli.environments.settings import EnvironmentSettings
 from etabli.kernel import errors
 from etabli.kernel.events import Events
 from etabli.sandbox.models import ENVIRONMENT_PATH
-from tests.environments.conftest import MakeLab, make_wheel, write_environment
+from tests.environments.conftest import MakeLab, make_wheel, sha256, write_environment
 from tests.environments.plain import PlainBuilder
 
 IMAGE = "etabli/small"
+UV_LOCK = """version = 1
+revision = 3
+requires-python = ">=3.11"
+
+[[package]]
+name = "beta"
+version = "2.5"
+source = { registry = "https://index.example/simple" }
+wheels = [{ url = "https://index.example/beta-2.5-py3-none-any.whl", hash = "sha256:%s" }]
+
+[[package]]
+name = "study"
+version = "1"
+source = { virtual = "." }
+dependencies = [{ name = "beta" }]
+
+[package.metadata]
+requires-dist = [{ name = "beta" }]
+"""
 
 
 async def test_an_image_is_built_once_and_its_python_imports_what_was_asked(
@@ -82,6 +101,30 @@ async def test_whatever_goes_into_the_tree_changes_its_digest(lab: Environments,
     write_environment(folder, "small", {change: "#!/bin/sh\n"})
 
     assert lab.digest(IMAGE) != before
+
+
+async def test_a_project_that_uv_locked_is_built_as_it_was_locked(
+    lab: Environments, folder: Path, wheels: Path
+) -> None:
+    pyproject = "[project]\nname = 'study'\nversion = '1'\nrequires-python = '>=3.11'\ndependencies = ['beta']\n"
+    lock = UV_LOCK % sha256(wheels / "beta-2.5-py3-none-any.whl")
+    write_environment(folder, "study", {"pyproject.toml": pyproject, "uv.lock": lock})
+    make_wheel(wheels, "beta", "3.0")
+
+    tree = await lab.ensure("etabli/study")
+
+    assert await _python(tree, "import beta; print(beta.VERSION)") == "2.5\n"
+    assert tree.packages == 1
+
+
+async def test_what_is_excluded_is_left_out(lab: Environments, folder: Path) -> None:
+    write_environment(folder, "spare", {"requirements.txt": "alpha\nbeta\n", "excludes.txt": "beta # not needed\n"})
+
+    tree = await lab.ensure("etabli/spare")
+
+    assert await _python(
+        tree, "import importlib.util as u; print(u.find_spec('alpha') is None, u.find_spec('beta') is None)"
+    ) == ("False True\n")
 
 
 async def test_two_builds_of_one_lock_come_out_the_same(lab: Environments, make_lab: MakeLab, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ of the machine gives other trees, never broken ones.
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from etabli.environments import models
@@ -25,12 +26,13 @@ def host(wanted: str | None = None, *, folders: tuple[str, ...] = FOLDERS) -> mo
 
     Invalid (`runtime.txt`) where this machine has no such interpreter, Unavailable where it has none at all.
     """
-    found = _interpreters(folders)
-    for path, version in found.items():
+    found = set()
+    for path, version in _interpreters(folders):
+        found.add(_minor(version))
         if wanted in (None, _minor(version)):
             return models.Base(name="host", python=path, python_version=version, identity=_identity())
     if wanted is not None:
-        have = ", ".join(sorted({_minor(version) for version in found.values()})) or "none"
+        have = ", ".join(sorted(found)) or "none"
         raise errors.Invalid(
             f"this machine has no Python {wanted} that services can see; it has {have}",
             hint=f"`apt install python{wanted}`, or ask for another in `runtime.txt`",
@@ -41,14 +43,12 @@ def host(wanted: str | None = None, *, folders: tuple[str, ...] = FOLDERS) -> mo
     )
 
 
-def _interpreters(folders: tuple[str, ...]) -> dict[str, str]:
-    """Path → version of every interpreter new enough, the system's own first."""
-    found: dict[str, str] = {}
+def _interpreters(folders: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Path and version of every interpreter new enough, the system's own first."""
     for path in (Path(folder, name) for folder in folders for name in NAMES):
         version = _version(path)
         if version is not None and tuple(map(int, version.split(".")[:2])) >= OLDEST:
-            found[str(path)] = version
-    return found
+            yield str(path), version
 
 
 def _version(path: Path) -> str | None:

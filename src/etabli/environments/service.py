@@ -279,7 +279,7 @@ class Environments:
         log.info("environment build started", environment=name, digest=plan.digest[:12])
         async with self._workshop(name, plan.digest) as (workshop, folder):
             made = await build.build(plan, workshop, folder=folder, pool=self._store.pool, clock=self._clock)
-            published = await asyncio.to_thread(self._store.publish, folder, made)
+            published = await self._published(folder, made)
         log.info(
             "environment built",
             environment=name,
@@ -291,6 +291,14 @@ class Environments:
         self._background.add(syncing)
         syncing.add_done_callback(self._background.discard)
         return published
+
+    async def _published(self, folder: Path, made: models.Tree) -> models.Tree:
+        """Give the tree its name. Cancelled, it waits first: the folder is removed next, and half of it must not be named."""
+        publishing = asyncio.create_task(asyncio.to_thread(self._store.publish, folder, made))
+        try:
+            return await asyncio.shield(publishing)
+        finally:
+            await asyncio.wait([publishing])
 
     @asynccontextmanager
     async def _workshop(self, name: str, key: str) -> AsyncIterator[tuple[build.Workshop, Path]]:
