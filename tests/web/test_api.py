@@ -15,7 +15,7 @@ from tests.web.lab import Lab
 OPEN_ROUTES = {
     "/healthz": 200,
     "/sign-in": 200,
-    "/static/{path}": 404,
+    "/static/{path:path}": 404,
     "/welcome": 404,
     "/.etabli/enter": 404,
     "/.well-known/openid-configuration": 200,

@@ -144,6 +144,24 @@ async def test_the_command_beside_the_form_follows_what_is_chosen(lab: Lab, visi
     await expect(page.locator("#command")).to_contain_text("resources.limits.memory=7Gi")
 
 
+async def test_who_comes_by_a_services_address_signs_in_and_arrives_there(
+    lab: Lab, ada: models.User, visit: Visit
+) -> None:
+    service = await lab.launched(ada)
+    await lab.until(ada, service.id, State.READY)
+    page = await visit()
+    await page.goto(f"{lab.rooms.lab.origin}/services/{service.id}/open?to=/lab/tree")
+    address = page.url
+    await page.context.clear_cookies()
+    await page.goto(address)
+    assert page.url.startswith(f"{lab.rooms.lab.origin}/sign-in?next=")
+    await page.fill("#login", ada.slug)
+    await page.fill("#password", PASSWORD)
+    await page.click("form.card button")
+    await page.wait_for_url(address)
+    await expect(page.locator("h1")).to_have_text("the service at /lab/tree")
+
+
 async def test_a_field_under_a_condition_follows_it_with_scripts_and_is_there_without(lab: Lab, visit: Visit) -> None:
     page, plain = await visit(), await visit(scripts=False)
     for one in (page, plain):
