@@ -80,6 +80,17 @@ async def test_a_stopped_service_starts_again(bench: Bench) -> None:
     assert after.routes == before.routes
 
 
+async def test_a_chart_that_suspends_itself_is_stopped_and_goes_on(bench: Bench) -> None:
+    handle = await bench.engine.apply(charts.request())
+    before = await reach(bench.engine, handle, contract.Phase.READY)
+    suspended = [charts.stateful_set(replicas=0), charts.service(), charts.ingress()]
+    await bench.engine.apply(charts.request(*suspended, revision=2))
+    status = await reach(bench.engine, handle, contract.Phase.STOPPED)
+    assert status.pods == ()
+    await bench.engine.apply(charts.request(revision=3))
+    assert (await reach(bench.engine, handle, contract.Phase.READY)).routes == before.routes
+
+
 async def test_a_restart_of_the_portal_leaves_a_stopped_service_stopped(bench: Bench) -> None:
     handle = await bench.engine.apply(charts.request())
     await bench.engine.stop(handle, grace=GRACE)

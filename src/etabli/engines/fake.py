@@ -151,7 +151,9 @@ class FakeEngine:
     def _start(self, service_id: str) -> None:
         ghost = self.world.ghosts[service_id]
         ended = all(workload.kind is models.Workload.JOB for workload in ghost.plan.workloads)
-        done = contract.Phase.FINISHED if ended and ghost.plan.workloads else contract.Phase.READY
+        done = contract.Phase.FINISHED if ended else contract.Phase.READY
+        if not ghost.plan.pods:
+            done = contract.Phase.STOPPED
         self.drive(service_id, done if self.automatic else contract.Phase.STARTING)
 
     async def _wake(self) -> None:

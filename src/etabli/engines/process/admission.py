@@ -70,7 +70,9 @@ class Ledger:
         self._advance()
 
     def waiting(self, service_id: str) -> str:
-        """A sentence for who waits."""
+        """A sentence for who waits; empty for who does not."""
+        if service_id not in self._line:
+            return ""
         asked, _ = self._line[service_id]
         before = list(self._line).index(service_id)
         turn = f"{before} before it; " if before else ""

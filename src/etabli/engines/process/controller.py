@@ -5,7 +5,7 @@ found, what is missing is made, what is too much is ended.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,11 +39,12 @@ class Controller:
 
     def __init__(self, shared: Shared, record: store.Record) -> None:
         self.record = record
+        self._wanted = _generations(record.plan)
         self._shared = shared
         self._pods: dict[str, PodKeeper] = {}
         self._remains: set[str] = set()  # Pods half-made or half-removed by an earlier process.
         self._served: frozenset[str] = frozenset()  # Pods that the network knows as ready.
-        self._waiting = ""  # A sentence, while it waits for its turn.
+        self._waiting = False  # For its turn.
         self._problem = ""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +84,7 @@ class Controller:
     def want(self, record: store.Record) -> None:
         """Something else is wanted now."""
         self.record = record
+        self._wanted = _generations(record.plan)
         self.wake()
 
     def wake(self) -> None:
@@ -130,11 +132,13 @@ class Controller:
         if self._problem:
             return contract.Phase.FAILED, self._problem
         if self._waiting:
-            return contract.Phase.WAITING, self._waiting
+            return contract.Phase.WAITING, self._shared.ledger.waiting(self.service_id)
         for pod in pods:
             if pod.phase is contract.Phase.FAILED:
                 return contract.Phase.FAILED, pod.message
-        if len(pods) < len(self.record.plan.pods):
+        if not self._wanted:  # The chart itself says that nothing runs: `global.suspend`.
+            return (contract.Phase.STOPPING if self._pods else contract.Phase.STOPPED), ""
+        if self._stale() or len(pods) < len(self._wanted):
             return contract.Phase.STARTING, ""
         phases = {pod.phase for pod in pods}
         if phases == {contract.Phase.FINISHED}:
@@ -183,14 +187,11 @@ class Controller:
                 return True
             return False
         plan = record.plan
-        if not self._shared.ledger.ask(self.service_id, plan.requests, self.wake):
-            self._waiting = self._shared.ledger.waiting(self.service_id)
+        self._waiting = not self._shared.ledger.ask(self.service_id, plan.requests, self.wake)
+        if self._waiting:
             return False
-        self._waiting = ""
         await self._clear_remains()
-        wanted = {pod.name: models.generation(pod) for pod in plan.pods}
-        stale = [name for name, keeper in self._pods.items() if wanted.get(name) != keeper.record.generation]
-        await self._retire(stale, None)
+        await self._retire(self._stale(), None)
         for pod in _startable(plan, self._pods):
             await self._begin(pod)
         await self._serve()
@@ -245,8 +246,16 @@ class Controller:
         await self._shared.grounds.refresh(self.project_id)
         self._served = ready
 
+    def _stale(self) -> list[str]:
+        """Pods that are not, or no longer, what is wanted."""
+        return [name for name, keeper in self._pods.items() if self._wanted.get(name) != keeper.record.generation]
+
     def _keeper(self, record: store.PodRecord) -> PodKeeper:
         return PodKeeper(self._shared.runtime, self._shared.grounds, self.record.plan, record, changed=self.wake)
+
+
+def _generations(plan: models.Plan) -> Mapping[str, str]:
+    return {pod.name: models.generation(pod) for pod in plan.pods}
 
 
 def _startable(plan: models.Plan, pods: dict[str, PodKeeper]) -> Iterator[models.PodPlan]:

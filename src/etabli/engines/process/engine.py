@@ -60,10 +60,12 @@ class ProcessEngine:
         self._controllers: dict[str, Controller] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._findings: tuple[sandbox.Finding, ...] = ()  # What holds here, looked at once: it starts a process.
 
     async def start(self) -> None:
         """Find again what an earlier process kept, and go on keeping it."""
         layout, kept = self._runtime.layout, self._runtime.store
+        self._findings = await asyncio.to_thread(self._runtime.sandboxes.doctor)
         for folder in (layout.engine, layout.upstreams, layout.run / "probes"):
             files.private_folder(folder)
         records = [record for service_id in kept.services() if (record := self._load(service_id)) is not None]
@@ -84,15 +86,19 @@ class ProcessEngine:
         await asyncio.gather(*(controller.leave() for controller in self._controllers.values()))
 
     def capabilities(self) -> contract.Capabilities:
-        findings = self._runtime.sandboxes.doctor()
+        findings = self._findings or self._runtime.sandboxes.doctor()
         limits = {one.subject: contract.Guarantee(one.firmness.value) for one in findings}
         internet = limits.get("internet", contract.Guarantee.NONE) is not contract.Guarantee.NONE
-        return contract.Capabilities(limits={"disk": contract.Guarantee.BEST_EFFORT, **limits}, internet=internet)
+        return contract.Capabilities(limits=limits, internet=internet)
 
     async def check(self) -> contract.Health:
+        reason = "" if self._looking is not None else "the engine is not started"
+        for finding in self._findings:
+            if finding.subject == "namespaces" and finding.firmness is sandbox.Firmness.NONE:
+                reason = finding.message
         return contract.Health(
-            ready=self._looking is not None,
-            reason="" if self._looking is not None else "the engine is not started",
+            ready=not reason,
+            reason=reason,
             total=self._ledger.total,
             reserved=self._ledger.reserved,
         )

@@ -1,7 +1,7 @@
 """Volumes on the disk: made before a pod's first container, handed to the project's uid, removed with the pod or the service.
 
 A folder has its name only once it is whole and handed over: it is made beside, under a name that no volume can have, and renamed. A
-claim's size is what was asked, and not held: the disk is best effort here.
+claim's size is what was asked, and nothing holds it there: `Capabilities.limits` says so of the disk.
 """
 
 import asyncio

@@ -83,7 +83,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "projected": "of Secrets and ConfigMaps",
         "persistentVolumeClaim": "a claim of the same release",
     },
-    "emptyDir": {"medium": "", "sizeLimit": "enforced in memory, best effort on disk"},
+    "emptyDir": {"medium": "", "sizeLimit": "enforced in memory; nothing limits the disk"},
     "files": {"name": "", "secretName": "", "items": "", "defaultMode": "", "optional": ""},
     "projected": {"sources": "", "defaultMode": ""},
     "source": {"secret": "", "configMap": ""},
@@ -99,7 +99,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
     "ingress": {"rules": ""},
     "rule": {"host": "one of the hosts that the lab gave this service", "http": ""},
     "ingress path": {"path": "a prefix", "pathType": "", "backend": ""},
-    "pvc": {"resources": "the size is best effort"},
+    "pvc": {"resources": "nothing holds it to its size"},
 }
 
 ACCEPTED: Mapping[str, Mapping[str, str]] = {
@@ -152,7 +152,7 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "stdinOnce": "nobody types",
     },
     "probe": {"terminationGracePeriodSeconds": "the pod's own holds"},
-    "quantity": {"ephemeral-storage": "sizes of disks are best effort", "pods": "one pod is one pod"},
+    "quantity": {"ephemeral-storage": "nothing limits the disk", "pods": "one pod is one pod"},
     "pod security": {
         "runAsUser": "a service is always user 1000 of its sandbox",
         "runAsGroup": "a service is always user 1000 of its sandbox",

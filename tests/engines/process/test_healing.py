@@ -1,0 +1,69 @@
+"""What a project stands on dies, and comes back under services that go on."""
+
+import asyncio
+import signal
+
+import httpx
+import pytest
+
+from etabli.engines import contract
+from etabli.kernel import processes
+from tests.engines import charts
+from tests.engines.conftest import PATIENCE, ProcessBench, living, marked, reach
+
+pytestmark = pytest.mark.binaries
+
+
+async def answers(bench: ProcessBench, status: contract.Status) -> str:
+    """What the service answers through its route, once it does."""
+    socket = bench.layout.upstreams / status.routes[0].upstream
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            transport = httpx.AsyncHTTPTransport(uds=str(socket))
+            async with httpx.AsyncClient(transport=transport) as client:
+                try:
+                    return (await client.get("http://web/")).text
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("record", ["agent.json", "holder.json"])
+async def test_a_killed_agent_or_holder_comes_back_and_the_service_never_stopped(
+    process_bench: ProcessBench, record: str
+) -> None:
+    template = charts.pod(charts.web_container(args=[marked(process_bench.layout)]))
+    chart = [charts.stateful_set(template), charts.service(), charts.ingress()]
+    handle = await process_bench.engine.apply(charts.request(*chart))
+    status = await reach(process_bench.engine, handle, contract.Phase.READY)
+    before = living(marked(process_bench.layout))
+    [path] = process_bench.layout.run.glob(f"sandbox/g/*/{record}")
+    victim = processes.load(path)
+    assert victim is not None
+    assert processes.send_signal(victim, signal.SIGKILL)
+    assert await answers(process_bench, status) == "hello web-0"
+    await reach(process_bench.engine, handle, contract.Phase.READY)
+    assert living(marked(process_bench.layout)) == before
+    async with asyncio.timeout(PATIENCE):
+        while (again := processes.load(path)) is None or again == victim or not processes.is_alive(again):  # noqa: ASYNC110 - Another process.
+            await asyncio.sleep(0.05)
+    assert await answers(process_bench, status) == "hello web-0"
+
+
+async def test_a_killed_sandbox_is_started_again_and_its_neighbour_goes_on(process_bench: ProcessBench) -> None:
+    handle = await process_bench.engine.apply(charts.request())
+    await reach(process_bench.engine, handle, contract.Phase.READY)
+    other = await process_bench.engine.apply(
+        charts.request(charts.workload("StatefulSet", charts.pod(), name="other"), service_id="srvother")
+    )
+    before = await reach(process_bench.engine, other, contract.Phase.READY)
+    [path] = process_bench.layout.engine.glob("services/srvaaaaaaa/pods/*/run/*/process.json")
+    victim = processes.load(path)
+    assert victim is not None
+    assert processes.send_signal(victim, signal.SIGKILL)
+    changes = process_bench.engine.watch()
+    async with asyncio.timeout(PATIENCE):
+        while (status := await process_bench.engine.status(handle)).pods[0].restarts != 1 or not status.pods[0].ready:
+            await anext(changes)
+    assert status.pods[0].exit_code == 137
+    after = await process_bench.engine.status(other)
+    assert [pod.started_at for pod in after.pods] == [pod.started_at for pod in before.pods]
