@@ -1,13 +1,15 @@
 """What a project stands on dies, and comes back under services that go on."""
 
 import asyncio
+import shutil
 import signal
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from etabli.engines import contract
-from etabli.kernel import processes
+from etabli.kernel import errors, processes
 from tests.engines import charts
 from tests.engines.conftest import PATIENCE, ProcessBench, living, marked, reach
 
@@ -47,6 +49,59 @@ async def test_a_killed_agent_or_holder_comes_back_and_the_service_never_stopped
         while (again := processes.load(path)) is None or again == victim or not processes.is_alive(again):  # noqa: ASYNC110 - Another process.
             await asyncio.sleep(0.05)
     assert await answers(process_bench, status) == "hello web-0"
+
+
+async def test_after_a_reboot_services_start_again_from_what_is_stored(process_bench: ProcessBench) -> None:
+    mark = marked(process_bench.layout)
+    claim = {"metadata": {"name": "home"}, "spec": {}}
+    main = charts.web_container(args=[mark], volumeMounts=[{"name": "home", "mountPath": "/data"}])
+    chart = [charts.stateful_set(charts.pod(main), volumeClaimTemplates=[claim]), charts.service(), charts.ingress()]
+    handle = await process_bench.engine.apply(charts.request(*chart))
+    before = await reach(process_bench.engine, handle, contract.Phase.READY)
+    await process_bench.leave()
+    await _reboot(process_bench)
+    assert living(mark) == []
+    engine = await process_bench.reborn()
+    after = await reach(engine, handle, contract.Phase.READY)
+    assert after.routes == before.routes
+    assert after.pods[0].restarts == 0
+    assert len(living(mark)) == 1
+    assert await answers(process_bench, after) == "hello web-0"
+
+
+async def _reboot(bench: ProcessBench) -> None:
+    """What a reboot leaves: no process, no run folder, and records of another boot."""
+    records = [*bench.layout.engine.rglob("process.json"), *bench.layout.run.rglob("*.json")]
+    for path in records:
+        victim = processes.load(path)
+        if victim is None:
+            continue
+        processes.send_signal(victim, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while processes.is_alive(victim):  # noqa: ASYNC110 - Another process.
+                await asyncio.sleep(0.01)
+        processes.save(replace(victim, boot_id="another"), path)
+    await asyncio.to_thread(shutil.rmtree, bench.layout.run)
+    bench.layout.make()
+
+
+async def test_a_disk_that_takes_nothing_is_said_and_nothing_changes(process_bench: ProcessBench) -> None:
+    handle = await process_bench.engine.apply(charts.request())
+    await reach(process_bench.engine, handle, contract.Phase.READY)
+    services = process_bench.layout.engine / "services"
+    services.chmod(0o500)
+    try:
+        with pytest.raises(errors.Unavailable, match="disk"):
+            await process_bench.engine.apply(
+                charts.request(charts.workload("StatefulSet", charts.pod(), name="other"), service_id="srvother")
+            )
+        assert (await process_bench.engine.status(handle)).phase is contract.Phase.READY
+    finally:
+        services.chmod(0o700)
+    other = await process_bench.engine.apply(
+        charts.request(charts.workload("StatefulSet", charts.pod(), name="other"), service_id="srvother")
+    )
+    await reach(process_bench.engine, other, contract.Phase.READY)
 
 
 async def test_a_killed_sandbox_is_started_again_and_its_neighbour_goes_on(process_bench: ProcessBench) -> None:

@@ -157,6 +157,8 @@ class Controller:
                 failures, self._problem = 0, ""
             except errors.EtabliError as error:
                 failures, self._problem = failures + 1, error.message
+            except OSError as error:
+                failures, self._problem = failures + 1, f"the machine refuses: {error.strerror}"
             except Exception:
                 log.exception("service could not be kept", service=self.service_id)
                 failures, self._problem = failures + 1, "it could not be kept; the portal's log says why"

@@ -114,7 +114,7 @@ class ProcessEngine:
                 return handle(request.service_id)
             await self._check(plan, known)
             record = self._record(plan, known)
-            await asyncio.to_thread(self._runtime.store.save, record)
+            await self._save(record)
             if known is not None:
                 known.want(record)
             else:
@@ -190,8 +190,17 @@ class ProcessEngine:
                 return
             seconds = grace.total_seconds() if grace is not None else None
             record = replace(controller.record, wanted=wanted, grace_seconds=seconds)
-            await asyncio.to_thread(self._runtime.store.save, record)
+            await self._save(record)
             controller.want(record)
+
+    async def _save(self, record: store.Record) -> None:
+        """Store what is wanted, durably. Unavailable where the disk takes nothing: then nothing has changed."""
+        try:
+            await asyncio.to_thread(self._runtime.store.save, record)
+        except OSError as error:
+            raise errors.Unavailable(
+                f"the lab cannot write to its disk: {error.strerror}", hint="free some space, then try again"
+            ) from error
 
     def _changing(self, project_id: str) -> asyncio.Lock:
         """Held while what is wanted in a project changes: names and addresses are given once."""

@@ -150,6 +150,8 @@ class PodKeeper:
                 return
             except errors.EtabliError as error:
                 self._problem = error.message
+            except OSError as error:
+                self._problem = f"the machine refuses: {error.strerror}"
             except Exception:
                 log.exception("pod could not be kept", service=self._service_id, pod=self.record.plan.name)
                 self._problem = "it could not be prepared; the portal's log says why"
