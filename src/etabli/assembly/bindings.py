@@ -104,7 +104,7 @@ class Charts:
             vault=self._vault(project),
             s3=self._s3(project),
             s3_array=(self._s3(project),),
-            region=await self._region(),
+            region=contexts.region_of((await self.engine.check()).total),
             k8s=contexts.K8s(domain=self.lab.services_domain, random_subdomain=service_id),
         ).tree()
 
@@ -123,26 +123,6 @@ class Charts:
             port=self.lab.port,
         )
 
-    async def _region(self) -> contexts.Region:
-        """Sliders end at what this engine may grant in all."""
-        total = (await self.engine.check()).total
-        gib = max(int(total.memory_bytes >> 30), 1)
-        cores = max(int(total.cpu * 1000), 100)
-        return contexts.Region(
-            allowed_uri_pattern="^https://",
-            sliders={
-                "cpu": {"sliderMin": 50, "sliderMax": cores, "sliderStep": 50, "sliderUnit": "m"},
-                "memory": {"sliderMin": 1, "sliderMax": gib, "sliderStep": 1, "sliderUnit": "Gi"},
-            },
-            resources={
-                "cpuRequest": "100m",
-                "cpuLimit": f"{cores}m",
-                "memoryRequest": "1Gi",
-                "memoryLimit": f"{max(gib // 2, 1)}Gi",
-                "disk": "10Gi",
-            },
-        )
-
 
 @dataclass(frozen=True)
 class Belongings:
@@ -157,6 +137,7 @@ class Belongings:
         """See that the bucket is there, with its sample the first time; the variables of every service of the project."""
         project = await self.identity.projects.get(project_id=ground.project_id)
         await self.storage.ensure_bucket(project=project)
+        await self.storage.offer_sample(project=project)
         reach = self.environments.service_reach()
         return {
             **reach.variables,

@@ -89,6 +89,12 @@ class Client:
             raise
         return True
 
+    async def is_untouched(self, bucket: str) -> bool:
+        """Whether the bucket never held anything: no object, no older version, no trace of a deletion."""
+        answer = await self._call("GET", f"/{bucket}", query={"max-keys": "1", "versions": ""})
+        document = ElementTree.fromstring(answer.content)
+        return all(document.find(f"{{{XMLNS}}}{name}") is None for name in ("Version", "DeleteMarker"))
+
     async def put(
         self, bucket: str, key: str, content: bytes, *, content_type: str = "application/octet-stream"
     ) -> None:

@@ -43,6 +43,7 @@ class Storage:
         self._client, self._issuer, self._lab, self._settings, self._clock = client, issuer, lab, settings, clock
         self._kept: OrderedDict[str, models.Credentials] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._offered: set[str] = set()  # Projects whose bucket this process has seen in use, or filled.
         self._ready: set[str] = set()  # Projects whose bucket this process has seen complete.
 
     async def ensure_bucket(self, *, project: Project) -> str:
@@ -106,17 +107,19 @@ class Storage:
         }
 
     async def offer_sample(self, *, project: Project) -> str | None:
-        """Put real data to begin with in the project's bucket, unless it is there; its key, or None where samples are off.
+        """Put real data to begin with in a bucket that never held anything; its key, or None where nothing was put.
 
-        To be called once in a project's life: somebody who deleted it does not want it back.
+        Somebody who deleted it does not want it back, and a bucket in use is its people's own. Repeating it is safe and quick.
         """
-        if not self._settings.sample:
+        if not self._settings.sample or project.id in self._offered:
             return None
         bucket = await self.ensure_bucket(project=project)
-        if not await self._client.exists(bucket, SAMPLE_KEY):
+        offered = await self._client.is_untouched(bucket)
+        if offered:
             content = await asyncio.to_thread(_sample)
             await self._client.put(bucket, SAMPLE_KEY, content, content_type="application/vnd.apache.parquet")
-        return SAMPLE_KEY
+        self._offered.add(project.id)
+        return SAMPLE_KEY if offered else None
 
     async def _buy(self, subject: User | Project) -> models.Credentials:
         token = await self._issuer.issue(subject=subject, audience=Audience.S3, lifetime=ID_TOKEN_LIFETIME)
