@@ -136,6 +136,17 @@ async def test_logs_are_followed_and_what_they_hold_is_text(lab: Lab, ada: model
     await expect(page.locator("#log img")).to_have_count(0)
 
 
+async def test_the_catalogue_is_searched_as_one_types(lab: Lab, visit: Visit) -> None:
+    page = await visit()
+    await page.goto(f"{lab.rooms.lab.origin}/catalog")
+    await page.fill("#search", "relatiônal")
+    await expect(page.get_by_role("link", name="Launch notebook")).to_be_hidden()
+    await expect(page.get_by_role("link", name="Launch database")).to_be_visible()
+    await page.fill("#search", "nothing like this")
+    await expect(page.locator("#charts-none")).to_be_visible()
+    await expect(page.locator("#catalog-ide")).to_be_hidden()
+
+
 async def test_the_command_beside_the_form_follows_what_is_chosen(lab: Lab, visit: Visit) -> None:
     page = await visit()
     await page.goto(f"{lab.rooms.lab.origin}/launcher/ide/notebook")

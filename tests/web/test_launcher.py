@@ -17,7 +17,7 @@ ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
 
 def fields(page: str) -> dict[str, str]:
     """What a browser would send of the launch form as it is shown."""
-    form = page[page.index('<form class="card launch"') :]
+    form = page[page.index('<form id="launch"') :]
     form = form[: form.index("</form>")]
     found: dict[str, str] = {}
     for tag in INPUT.findall(form):

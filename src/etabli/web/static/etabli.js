@@ -89,6 +89,9 @@ document.documentElement.classList.add("scripted");
         row.hidden = !words.every((word) => text.includes(word));
         if (!row.hidden) shown += 1;
       }
+      for (const group of list.querySelectorAll("[data-group]")) {
+        group.hidden = !group.querySelector("[data-words]:not([hidden])");
+      }
       if (none) none.hidden = shown > 0;
       list.hidden = shown === 0;
     };
