@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from etabli.engines import contract
 from etabli.engines.process import ports
+from etabli.kernel import errors
 from etabli.kernel.clock import ManualClock
 from etabli.kernel.settings import Layout
 from tests.engines import charts
@@ -334,3 +336,45 @@ async def test_a_destroyed_service_leaves_no_process_mount_folder_or_socket(proc
 
 def _reason(status: contract.Status) -> str:
     return status.pods[0].reason if status.pods else ""
+
+
+async def test_twenty_services_start_at_once(process_bench: ProcessBench) -> None:
+    idle = charts.pod(charts.container("/bin/sleep", "1000"))
+    requests = [
+        charts.request(charts.workload("Deployment", idle, name=f"idle{number}"), service_id=f"srv{number}")
+        for number in range(20)
+    ]
+    handles = await asyncio.gather(*(process_bench.engine.apply(request) for request in requests))
+    statuses = [await reach(process_bench.engine, handle, contract.Phase.READY) for handle in handles]
+    assert len({status.pods[0].name for status in statuses}) == 20
+
+
+async def test_names_are_shared_in_a_project_and_a_second_one_is_refused(process_bench: ProcessBench) -> None:
+    await process_bench.engine.apply(charts.request())
+    with pytest.raises(errors.Conflict, match="Service `web`"):
+        await process_bench.engine.apply(charts.request(service_id="srvother"))
+    elsewhere = charts.request(service_id="srvother", project=contract.Project(id="prjbbbbbbb", namespace="user-bob"))
+    await reach(process_bench.engine, await process_bench.engine.apply(elsewhere), contract.Phase.READY)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "x" * 10_000, "x'\"; rm -rf /", "été", ""])
+async def test_a_service_of_a_strange_name_leaves_nothing(process_bench: ProcessBench, name: str) -> None:
+    with pytest.raises(errors.Invalid):
+        await process_bench.engine.apply(charts.request(service_id=name))
+    services = process_bench.layout.engine / "services"
+    assert not services.is_dir() or list(services.iterdir()) == []
+
+
+async def test_secrets_of_a_plan_are_for_the_lab_alone(process_bench: ProcessBench) -> None:
+    secret = {"kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"TOKEN": "hunter2"}}
+    main = charts.container("/bin/sleep", "1000", envFrom=[{"secretRef": {"name": "keys"}}])
+    handle = await process_bench.engine.apply(charts.request(secret, charts.stateful_set(charts.pod(main))))
+    await reach(process_bench.engine, handle, contract.Phase.READY)
+    holding = [
+        path
+        for path in process_bench.layout.data.rglob("*")
+        if path.is_file() and path.stat().st_uid == os.getuid() and b"hunter2" in path.read_bytes()
+    ]
+    assert holding
+    assert all(path.stat().st_mode & 0o077 == 0 for path in holding)
+    assert living("hunter2") == []  # Nor does a command line tell.
