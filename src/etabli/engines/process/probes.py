@@ -63,6 +63,7 @@ class Probes:
 
 
 def of(container: models.ContainerPlan) -> Probes:
+    """A container's."""
     return Probes(container.startup, container.readiness, container.liveness)
 
 
