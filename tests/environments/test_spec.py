@@ -124,3 +124,37 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_names_that_could_reach_elsewhere_are_unknown(name: str) -> None:
     with pytest.raises(errors.NotFound):
         spec.check_name(name)
+
+
+def test_the_locks_that_uv_writes_are_understood() -> None:
+    lock = (
+        "# inputs: 0\nalpha==1.0 ; python_full_version < '3.12' \\\n    --hash=sha256:00ff \\\n    --hash=sha256:11\n"
+    )
+    lock += "    # via beta\n\n"
+    lock += "uvicorn[standard]==0.3.post1+local\nbeta @ https://example.org/beta-1-py3-none-any.whl \\\n    --hash=sha512:aa\n"
+
+    assert spec.check_lock(lock) == lock
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "-e .",
+            "-e file:///run/etabli-pool",
+            "-r /etc/passwd",
+            "--index-url https://evil.example",
+            "./alpha-1.0.whl",
+        ),
+        *(
+            "alpha @ git+https://example.org/alpha",
+            "alpha @ file:///run/etabli-work",
+            "alpha>=1",
+            "alpha==1.0 --global-option=x",
+        ),
+    ],
+)
+def test_a_lock_that_could_run_code_is_refused(line: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        spec.check_lock(f"beta==1\n{line}\n")
+    assert list(caught.value.fields) == ["requirements.lock:2"]

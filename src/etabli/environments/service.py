@@ -27,7 +27,6 @@ from etabli.sandbox.models import ENVIRONMENT_PATH, Root
 
 log = structlog.get_logger()
 
-LOCK_FILE = "requirements.lock"
 TOPIC = "build"
 LOOK_EVERY = timedelta(milliseconds=250)  # At a build that another process runs.
 LOG_BYTES = 256 << 10  # Of a log, shown.
@@ -52,6 +51,7 @@ class Environments:
         self._store = Store(root)
         self._builder, self._events, self._clock, self._settings = builder, events, clock, settings
         self._indexes = indexes.read(environ)
+        self._plans: dict[str, tuple[object, models.Plan]] = {}
         self._bases: dict[str | None, models.Base] = {}
         self._running: dict[str, asyncio.Task[models.Tree]] = {}
         self._states: dict[str, BuildState] = {}
@@ -67,7 +67,7 @@ class Environments:
         name, tag = _parse(image)
         if tag is not None:
             return self._by_tag(name, tag)
-        return self._plan(self._spec(name)).digest
+        return self._current(name).digest
 
     def is_built(self, digest: str) -> bool:
         """Whether services can start in it now."""
@@ -146,7 +146,7 @@ class Environments:
         found = await asyncio.to_thread(self._spec, spec.check_name(name))
         async with self._alone(f"name-{name}", name):
             lock = await self._resolve(found)
-        target = found.folder / LOCK_FILE
+        target = found.folder / spec.LOCK_NAME
         await asyncio.to_thread(files.write_atomically, target, lock, mode=0o644)
         return target
 
@@ -171,9 +171,22 @@ class Environments:
         return tuple(sorted({entry.name for entry in entries if entry.is_dir() and spec.NAME.fullmatch(entry.name)}))
 
     def _spec(self, name: str) -> models.Spec:
+        return spec.read(self._folder(name))
+
+    def _current(self, name: str) -> models.Plan:
+        """The plan of an environment as it is now; read again only where a file changed, since this is asked at every turn."""
+        signature = spec.signature(self._folder(name))
+        known = self._plans.get(name)
+        if known is not None and known[0] == signature:
+            return known[1]
+        plan = self._plan(self._spec(name))
+        self._plans[name] = (signature, plan)
+        return plan
+
+    def _folder(self, name: str) -> Path:
         for folder in self._folders:
             if (folder / name).is_dir():
-                return spec.read(folder / name)
+                return folder / name
         raise errors.NotFound(f"no environment `{name}`", hint="`etabli environments list` names those there are")
 
     def _by_tag(self, name: str, tag: str) -> str:
@@ -200,6 +213,7 @@ class Environments:
                 hint=f"`etabli environments build {found.name}` chooses them",
             )
         stands_on = self._base(found.python)
+        spec.check_lock(lock)
         return models.Plan(spec=found, base=stands_on, lock=lock, digest=build.digest(found, stands_on, lock))
 
     def _describe(self, name: str) -> models.Environment:
@@ -272,7 +286,7 @@ class Environments:
         stands_on = await asyncio.to_thread(self._base, found.python)
         async with self._workshop(found.name, f"lock-{found.inputs}") as (workshop, _):
             text = await build.resolve(found, stands_on, workshop, cache=self._store.cache)
-        return spec.mark(text, found.inputs)
+        return spec.mark(spec.check_lock(text), found.inputs)
 
     async def _build(self, plan: models.Plan) -> models.Tree:
         name = plan.spec.name

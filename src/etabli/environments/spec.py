@@ -15,6 +15,7 @@ from etabli.environments import models
 from etabli.kernel import errors
 
 NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,39}")
+LOCK_NAME = "requirements.lock"
 LOCK_MARK = "# inputs: "  # The first line of a lock: what it was resolved from.
 MAX_FILE_BYTES = 8 << 20  # One file of a specification. Data belongs in S3, not in an environment.
 MAX_FOLDER_BYTES = 64 << 20
@@ -42,6 +43,12 @@ HONOURED = (
     "postBuild",
 )
 DOCUMENTS = re.compile(r"(?i)(readme|licen[cs]e|changelog)(\..*)?|\..*")  # Read by people, or by git.
+
+# A lock's lines: a package at one version or address, a hash, a comment. An option or a local folder could run code where the cache of
+# packages is writable.
+LOCK_LINE = re.compile(
+    r"(?:#.*|[A-Za-z0-9][\w.-]*(?:\[[\w.,\s-]*\])?(?:==[\w.!+-]+| @ https?://\S+)(?:\s*;.*?)?|--hash=sha(?:256|384|512):[0-9a-f]+)?\s*\\?"
+)
 
 RUNTIME = re.compile(r"python-(3\.\d{1,2})(?:\.\d{1,3})?")
 
@@ -82,9 +89,26 @@ def read(folder: Path) -> models.Spec:
     )
 
 
+def signature(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells, without reading them, that files of an environment changed: path, date, size and mode of each."""
+    found = [(str(path), path.lstat()) for path in sorted(folder.rglob("*"))]
+    return tuple((path, info.st_mtime_ns, info.st_size, info.st_mode) for path, info in found)
+
+
 def mark(lock: str, inputs: str) -> str:
     """A lock's text, marked with what it was resolved from."""
     return f"{LOCK_MARK}{inputs}\n{lock}"
+
+
+def check_lock(text: str) -> str:
+    """`text` if each of its lines may be installed without running anything; else Invalid naming the line."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if LOCK_LINE.fullmatch(line.strip()) is None:
+            raise _invalid(
+                f"{LOCK_NAME}:{number}",
+                f"line {number} of the lock (`{line.strip()[:60]}`) is not a package with a version and hashes",
+            )
+    return text
 
 
 def _check_entries(folder: Path) -> None:
