@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import launches, peers, report
+from bench import door, durability, idle, launches, pages, peers, report, starts
 from bench.lab import TREE, Failed
 from bench.owned import TooSlow
 from bench.report import LeftOut, Row
@@ -19,8 +19,13 @@ from bench.setting import Setting
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 BENCHMARKS: Mapping[str, Callable[[Setting], list[Row | LeftOut]]] = {
+    "up": starts.starts,
+    "idle": idle.idle,
     "launch": launches.one,
     "crowd": launches.crowd,
+    "door": door.door,
+    "pages": pages.pages,
+    "durability": durability.durability,
 }
 
 

@@ -109,7 +109,7 @@ class Bare:
         env = {"HOME": str(home), "PATH": f"/opt/environment/bin:{os.environ['PATH']}", "LANG": "C.UTF-8"}
         asked = time.monotonic()
         with owned.running(argv, log=self.log, env=env, cwd=home) as process:
-            while not _answers(f"http://127.0.0.1:{port}/lab"):
+            while not answers(f"http://127.0.0.1:{port}/lab"):
                 if process.poll() is not None or time.monotonic() > asked + READY_SECONDS:
                     raise Failed(f"the bare process did not answer: {self.log.read_text()[-800:]}")
                 time.sleep(POLL_SECONDS)
@@ -154,7 +154,7 @@ def hub(cache: Path, work: Path) -> Iterator[Hub]:
     with owned.running([str(programs / "jupyterhub"), "--config", str(config)], log=log, env=env, cwd=folder):
         url = f"http://127.0.0.1:{port}"
         try:
-            owned.until(lambda: _answers(f"{url}/hub/api"), 60, "JupyterHub")
+            owned.until(lambda: answers(f"{url}/hub/api"), 60, "JupyterHub")
         except owned.TooSlow as error:
             raise Failed(f"{error}: {log.read_text()[-800:]}") from error
         yield Hub(url=url, token=token)
@@ -167,7 +167,7 @@ def proxy(cache: Path, work: Path, target: str) -> Iterator[str]:
     argv = [str(program), "--ip=127.0.0.1", f"--port={port}", f"--default-target={target}", "--log-level=error"]
     argv += ["--api-ip=127.0.0.1", f"--api-port={owned.free_port()}"]
     with owned.running(argv, log=work / "proxy.log", env=dict(os.environ)):
-        owned.until(lambda: _answers(f"http://127.0.0.1:{port}/"), 20, "JupyterHub's proxy")
+        owned.until(lambda: answers(f"http://127.0.0.1:{port}/"), 20, "JupyterHub's proxy")
         yield f"http://127.0.0.1:{port}"
 
 
@@ -228,8 +228,9 @@ c.JupyterHub.load_roles = [{{"name": "bench", "scopes": {scopes!r}, "services": 
 """
 
 
-def _answers(url: str) -> bool:
+def answers(url: str, *, host: str = "") -> bool:
+    """Whether a GET there is answered with 200, redirects not followed."""
     try:
-        return httpx.get(url, timeout=10, trust_env=False).status_code == 200
+        return httpx.get(url, headers={"Host": host} if host else {}, timeout=10, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
