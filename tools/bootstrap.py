@@ -282,6 +282,7 @@ def make_environment(uv: Path, tree: Path, *, dev: bool) -> None:
         **os.environ,
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_LINK_MODE": "copy" if os.geteuid() == 0 else "hardlink",
+        "UV_COMPILE_BYTECODE": "1",  # 2 s once; without it each start of the portal compiles its packages again, 1.3 s each time.
     }
     if index := index_url():
         settings["UV_DEFAULT_INDEX"] = index
