@@ -37,7 +37,7 @@ def main() -> None:
     problems = [problem for path in sorted(FOLDER.glob("*.po")) for problem in keep(path, found, write=not check)]
     print("\n".join(problems) or "every message is translated")
     if check and problems:
-        sys.exit(1)
+        sys.exit("run tools/messages.py, then give each its translation in src/etabli/web/messages/")
 
 
 def gather() -> Catalog:

@@ -43,8 +43,9 @@ async def test_the_operator_acts_as_nobody_who_does_not_exist(lab: Lab, socket: 
 async def test_who_is_neither_the_door_nor_the_operator_gets_nothing(
     ada: models.User, socket: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
-    for path in ("/api/v1/me", "/healthz", "/sign-in"):
+    for path in ("/api/v1/me", "/sign-in", "/static/x", "/.well-known/openid-configuration"):
         assert (await socket.get(path, headers=headers)).status_code == 403
+    assert (await socket.get("/healthz", headers=headers)).text == "ok\n"
 
 
 async def test_a_client_cannot_name_itself_the_operator_through_the_door(lab: Lab, ada: models.User) -> None:

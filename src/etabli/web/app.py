@@ -45,7 +45,7 @@ def create(rooms: Rooms) -> FastAPI:
     provider = rooms.identity.provider
     app.include_router(openid_api.router(provider), include_in_schema=False)
     app.include_router(openid_pages.router(provider, current_user=visitors.current_user, sign_in=shell.to_sign_in))
-    app.add_api_route("/healthz", _health, include_in_schema=False)
+    app.add_api_route(walls.HEALTH, _health, include_in_schema=False)
     app.add_api_route("/static/{path:path}", _static, include_in_schema=False)
     app.add_exception_handler(errors.EtabliError, _on_error)
     app.add_exception_handler(HTTPException, _on_error)

@@ -25,11 +25,12 @@ DOOR = "x-etabli-door"
 OPERATOR = "x-etabli-operator"
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "via")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+HEALTH = "/healthz"
 SERVICE_PATHS = "/.etabli/"
 BODY_LIMIT = 2 * 1024 * 1024  # Bytes. Forms and API calls; a chart's values are far below, files never come this way.
 
 # Paths that other origins may call: they take no cookie and tell nothing of a person.
-SHARED_PATHS = ("/.well-known/", "/healthz", "/oidc/token", "/oidc/jwks", "/oidc/userinfo")
+SHARED_PATHS = ("/.well-known/", "/oidc/token", "/oidc/jwks", "/oidc/userinfo")
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -79,12 +80,7 @@ class Walls:
         request = Request(scope, receive)
         counted, sending = _Counted(receive), _Sending(send)
         try:
-            caller = self._caller(request)
-            scope.setdefault("state", {})["caller"] = caller
-            if caller.operator is None:
-                self._check_host(request)
-                self._check_origin(request)
-            _check_length(request.headers)
+            self._check(request)
         except errors.EtabliError as error:
             await (await self._refuse(request, error))(scope, receive, sending)
             return
@@ -94,6 +90,16 @@ class Walls:
             if sending.has_begun:
                 raise
             await (await self._refuse(request, mistake))(scope, receive, sending)
+
+    def _check(self, request: Request) -> None:
+        if request.url.path == HEALTH:
+            return  # Whoever opened the socket may know that it answers; nothing else is said there.
+        caller = self._caller(request)
+        request.scope.setdefault("state", {})["caller"] = caller
+        if caller.operator is None:
+            self._check_host(request)
+            self._check_origin(request)
+        _check_length(request.headers)
 
     def _caller(self, request: Request) -> Caller:
         door = request.headers.get(DOOR)
