@@ -66,8 +66,11 @@ class HostTrees:
 class ProcessBench:
     """The process engine over folders of its own."""
 
-    def __init__(self, layout: Layout, *, clock: Clock | None = None, door: ports.Door | None = None) -> None:
+    def __init__(
+        self, layout: Layout, *, clock: Clock | None = None, door: ports.Door | None = None, nft: Path | None = None
+    ) -> None:
         self.layout = layout
+        self.nft = nft
         self.clock = clock or SystemClock()
         self.door = door or ports.Door()
         self.engine, self.sandboxes = self._make()
@@ -92,7 +95,7 @@ class ProcessBench:
         sandboxes = Sandboxes(
             state=self.layout.data / "sandbox",
             run=self.layout.run / "sandbox",
-            settings=SandboxSettings(internet=False),
+            settings=SandboxSettings(internet=False, nft=self.nft),
             clock=self.clock,
         )
         settings = ProcessSettings(cpu=TOTAL.cpu, memory_bytes=TOTAL.memory_bytes, heal_seconds=1)

@@ -61,6 +61,20 @@ print("all answered")
     assert "all answered" in told
 
 
+async def test_without_nftables_names_lead_to_a_ready_pod(layout: Layout) -> None:
+    bench = ProcessBench(layout, nft=Path("/nonexistent/nft"))
+    await bench.engine.start()
+    try:
+        handle = await bench.engine.apply(charts.request(charts.stateful_set(), charts.service(port=8080)))
+        await reach(bench.engine, handle, contract.Phase.READY)
+        ask = "import urllib.request as r; print(r.urlopen('http://web:8080/', timeout=5).read().decode())"
+        assert await output(bench, job(ask)) == "hello web-0"
+        assert bench.engine.capabilities().limits["services"] is contract.Guarantee.NONE
+        await clear(bench)
+    finally:
+        await bench.leave()
+
+
 async def test_another_project_does_not_know_the_names(process_bench: ProcessBench) -> None:
     handle = await process_bench.engine.apply(charts.request(charts.stateful_set(), charts.service()))
     await reach(process_bench.engine, handle, contract.Phase.READY)

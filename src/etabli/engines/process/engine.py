@@ -93,9 +93,8 @@ class ProcessEngine:
 
     async def check(self) -> contract.Health:
         reason = "" if self._looking is not None else "the engine is not started"
-        for finding in self._findings:
-            if finding.subject == "namespaces" and finding.firmness is sandbox.Firmness.NONE:
-                reason = finding.message
+        if not self._holds("namespaces"):
+            reason = "this machine lets no ordinary user make sandboxes: `etabli doctor` says what to do"
         return contract.Health(
             ready=not reason,
             reason=reason,
@@ -202,6 +201,10 @@ class ProcessEngine:
                 f"the lab cannot write to its disk: {error.strerror}", hint="free some space, then try again"
             ) from error
 
+    def _holds(self, subject: str) -> bool:
+        """Whether the machine gives this at all, as far as was seen."""
+        return not any(one.subject == subject and one.firmness is sandbox.Firmness.NONE for one in self._findings)
+
     def _changing(self, project_id: str) -> asyncio.Lock:
         """Held while what is wanted in a project changes: names and addresses are given once."""
         return self._locks.setdefault(project_id, asyncio.Lock())
@@ -225,6 +228,11 @@ class ProcessEngine:
         log.info("service destroyed", service=controller.service_id)
 
     def _views(self, project_id: str, ground: sandbox.Ground) -> Iterable[network.View]:
+        """What runs in a project. Where the machine gives Services no address, their names lead to a ready pod."""
+        addressed = self._holds("services")
+        return (view if addressed else replace(view, addresses={}) for view in self._project_views(project_id, ground))
+
+    def _project_views(self, project_id: str, ground: sandbox.Ground) -> Iterable[network.View]:
         return (
             controller.view(ground)
             for controller in self._controllers.values()

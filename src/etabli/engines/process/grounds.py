@@ -127,7 +127,7 @@ class Grounds:
         if told is None or told.hosts != tables.hosts:
             folder = self._runtime.store.hosts(project_id)
             await asyncio.to_thread(sandboxes.write_hosts, folder, tables.hosts)
-        if told is None or told.services != tables.services:
+        if (told.services if told else ()) != tables.services:
             await sandboxes.set_services(ground, tables.services)
         if told is None or told.relays != tables.relays:
             await sandboxes.set_relays(ground, tables.relays)
