@@ -2,7 +2,7 @@
 
 `make VERB` calls it. It finds an interpreter that every account can read, fetches `uv` (the version and hash that uv.lock names, from
 the index that this machine is set to use), makes `.venv`, and hands over to the verb. As root it first installs what only root can
-(`uidmap`, `passt`…), makes the ordinary user `etabli` with a range of subordinate ids and a delegated cgroup, and goes on as that
+(`uidmap`, `passt`…), makes the ordinary user `etabli` with a range of subordinate ids, prepares the machine (etabli.sandbox.preparation) and goes on as that
 user: the lab and its tests never run as root. As an ordinary user it unpacks what can be had without root, and says what is missing.
 """
 
@@ -55,6 +55,8 @@ def main() -> int:
         unpack_without_root(packages, cache_of(person))
     uv = ensure_uv(cache_of(person) if os.geteuid() != 0 else Path("/var/cache/etabli"))
     make_environment(uv, tree, dev=arguments.verb in {"test", "check", "bench", "docs"})
+    if os.geteuid() == 0:
+        subprocess.run([str(tree / ".venv/bin/python"), "-m", "etabli.sandbox.preparation", USER], cwd=tree, check=True)
     return run_as(person, command_of(arguments, tree), tree=tree)
 
 
@@ -84,7 +86,7 @@ def command_of(arguments: argparse.Namespace, tree: Path) -> list[str]:
 
 
 def prepare_as_root(packages: dict[str, str]) -> None:
-    """Install packages, make the user, its subordinate ids and its cgroups. Each step is skipped where it is done."""
+    """Install packages, make the user and its subordinate ids. Each step is skipped where it is done."""
     missing = sorted({package for tool, package in packages.items() if shutil.which(tool) is None})
     if missing:
         install(missing)
@@ -95,7 +97,6 @@ def prepare_as_root(packages: dict[str, str]) -> None:
         subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", USER], check=True)
     for table in ("/etc/subuid", "/etc/subgid"):
         give_subordinate_ids(Path(table))
-    prepare_cgroups()
 
 
 def install(packages: list[str]) -> None:
@@ -125,22 +126,6 @@ def give_subordinate_ids(table: Path) -> None:
     first = max([100_000, *(int(start) + int(count) for _, start, count in ranges)])
     with table.open("a") as file:
         file.write(f"{USER}:{first}:{SUBORDINATE_IDS}\n")
-
-
-def prepare_cgroups() -> None:
-    """Delegate a folder of each cgroup v1 controller to the user. With v2, systemd delegates (`etabli service install`)."""
-    person = pwd.getpwnam(USER)
-    for controller in ("memory", "cpu", "pids"):
-        base = Path("/sys/fs/cgroup") / controller
-        if not (base / "cgroup.procs").exists():
-            continue
-        folder = base / USER
-        try:
-            folder.mkdir(exist_ok=True)
-            for path in (folder, folder / "cgroup.procs", folder / "tasks"):
-                os.chown(path, person.pw_uid, person.pw_gid)
-        except OSError as error:
-            say(f"no limits on {controller}: {error.strerror} ({folder})")
 
 
 def readable_tree() -> Path:
@@ -325,22 +310,10 @@ def run_as(person: pwd.struct_passwd, command: list[str], *, tree: Path) -> int:
         environment |= {"HOME": person.pw_dir, "USER": person.pw_name, "LOGNAME": person.pw_name}
         for name in ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
             environment.pop(name, None)
-        join_cgroups()
         os.initgroups(person.pw_name, person.pw_gid)
         os.setgid(person.pw_gid)
         os.setuid(person.pw_uid)
     os.execve(command[0], command, environment)
-
-
-def join_cgroups() -> None:
-    """Enter the delegated folders before root's rights go: only root may move a process in from outside."""
-    for controller in ("memory", "cpu", "pids"):
-        procs = Path("/sys/fs/cgroup") / controller / USER / "cgroup.procs"
-        if procs.exists():
-            try:
-                procs.write_text(str(os.getpid()))
-            except OSError as error:
-                say(f"no limits on {controller}: {error.strerror}")
 
 
 if __name__ == "__main__":

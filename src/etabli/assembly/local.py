@@ -289,6 +289,7 @@ Wants=network-online.target
 User={user}
 WorkingDirectory={folder}
 Environment=ETABLI_DATA={data} ETABLI_RUN={run}
+ExecStartPre=+{python} -m etabli.sandbox.preparation {user}
 ExecStart={python} -m etabli.main up
 # Notebooks run on while the lab is restarted or upgraded: only the supervisor is stopped, and the next one adopts the rest.
 KillMode=process

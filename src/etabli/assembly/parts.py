@@ -75,7 +75,14 @@ def builtin(kind: str) -> Path:
 
 def make_sandboxes(layout: settings.Layout, configuration: Configuration, *, clock: Clock) -> Sandboxes:
     """The walls of this machine."""
-    return Sandboxes(state=layout.engine / "grounds", run=layout.run, settings=configuration.sandbox, clock=clock)
+    lab = configuration.lab
+    return Sandboxes(
+        state=layout.engine / "grounds",
+        run=layout.run,
+        settings=configuration.sandbox,
+        clock=clock,
+        loopback_port=lab.port if lab.domain.endswith(".localhost") else None,
+    )
 
 
 def make_environments(

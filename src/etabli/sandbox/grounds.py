@@ -47,8 +47,17 @@ class Plan:
 class Grounds:
     """The grounds of one lab."""
 
-    def __init__(self, *, state: Path, run: Path, settings: SandboxSettings, spawner: Spawner) -> None:
+    def __init__(
+        self,
+        *,
+        state: Path,
+        run: Path,
+        settings: SandboxSettings,
+        spawner: Spawner,
+        loopback_port: int | None = None,
+    ) -> None:
         self._state, self._run, self._settings, self._spawner = state, run, settings, spawner
+        self._loopback_port = loopback_port
         self._locks: dict[str, asyncio.Lock] = {}
 
     def plan(self, ground_id: str, *, enclave: bool) -> Plan:
@@ -189,6 +198,8 @@ class Grounds:
             shared_memory_bytes=self._settings.shared_memory_bytes,
             source=source,
             plug=plug,
+            loopback_port=self._loopback_port,
+            nft=self._tool("nft", self._settings.nft),
         )
         await self._spawner.ask(command, bool)
 

@@ -5,6 +5,9 @@ the gateway, which forwards it to a pod; packets that turn back to the bridge ar
 way and be refused. Packets of no connection are dropped: pasta sends some, without any flag, that the router would otherwise take
 for its own and answer by a reset, which ends the connection. Link-local addresses are never forwarded: a cloud machine's own
 credentials are served there.
+
+Some programs take every name under `.localhost` for the loopback, whatever /etc/hosts says (libcurl, and all that is built on it:
+pyarrow…). In a lab that answers at such a name, a pod's own loopback forwards the front door's port to the gateway.
 """
 
 import os
@@ -46,12 +49,7 @@ class SetRules:
 
     def perform(self) -> bool:
         namespaces.enter(self.holder, syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
-        syscalls.keep_capability(syscalls.CAP_NET_ADMIN)
-        done = subprocess.run(
-            [self.nft, "-f", "-"], input=self.rules.encode(), capture_output=True, env={}, check=False
-        )
-        if done.returncode:
-            raise errors.Unavailable(f"`nft` failed: {done.stderr.decode(errors='replace')[:1000].strip()}")
+        _load(self.nft, self.rules)
         return True
 
 
@@ -67,6 +65,8 @@ class PlugPod:
     shared_memory_bytes: int
     source: ProcessRef | None = None  # A process of the pod, where its namespace outlived the holder that kept it.
     plug: bool = True  # False where the namespace that `source` has is still plugged in.
+    loopback_port: int | None = None  # On the pod's loopback, forwarded to the gateway by `nft`.
+    nft: Path | None = None
     detached: ClassVar[bool] = False
 
     def perform(self) -> bool:
@@ -94,6 +94,9 @@ class PlugPod:
         router.add_pair(cable, peer="eth0", peer_namespace=own, mtu=_MTU)
         router.up(cable, master=BRIDGE)
         _set_up_pod(self.address, self.gateway)
+        if self.loopback_port is not None and self.nft is not None:
+            _SETTINGS.joinpath("conf/eth0/route_localnet").write_text("1")
+            _load(self.nft, _loopback_rules(self.gateway, self.loopback_port))
 
     def _keep(self, place: Path) -> None:
         shared, making = self.kept / f"{self.pod}.shm", self.kept / f"{self.pod}.making"
@@ -190,6 +193,30 @@ table ip etabli {{
   chain local {{
     type filter hook output priority 0;
     ip daddr {router.services} reject
+  }}
+}}
+"""
+
+
+def _load(nft: Path, text: str) -> None:
+    """Load rules in the network namespace that we are in. Unavailable with nft's words where it refuses."""
+    syscalls.keep_capability(syscalls.CAP_NET_ADMIN)
+    done = subprocess.run([nft, "-f", "-"], input=text.encode(), capture_output=True, env={}, check=False)
+    if done.returncode:
+        raise errors.Unavailable(f"`nft` failed: {done.stderr.decode(errors='replace')[:1000].strip()}")
+
+
+def _loopback_rules(gateway: str, port: int) -> str:
+    """What a program sends to the pod's loopback on the front door's port goes to the gateway; the rest of the loopback is its own."""
+    return f"""\
+table ip etabli {{
+  chain output {{
+    type nat hook output priority -100;
+    ip daddr 127.0.0.1 tcp dport {port} dnat to {gateway}:{port}
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority 100;
+    ip saddr 127.0.0.1 oifname "eth0" masquerade
   }}
 }}
 """

@@ -1,9 +1,13 @@
 """What only root can do for sandboxes, once a boot, before the lab goes on as an ordinary user. Everything here may be repeated.
 
+`python -m etabli.sandbox.preparation USER`, as root: `make up` and the systemd unit call it.
+
 Nothing of it is needed for walls to stand; without it some limits are best effort, and `doctor` says which.
 """
 
+import pwd
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,3 +26,14 @@ def prepare_machine(uid: int, gid: int) -> Sequence[str]:
         TUN.chmod(_ANYONE)
         done.append(f"access to {TUN}")
     return done
+
+
+def main() -> None:
+    """Prepare the machine for the user named on the command line, and say what was done."""
+    person = pwd.getpwnam(sys.argv[1])
+    for done in prepare_machine(person.pw_uid, person.pw_gid):
+        print(f"etabli: prepared {done}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -39,10 +39,15 @@ _NO_GRACE = timedelta()
 class Sandboxes:
     """The sandboxes of one lab. `state` lasts; `run` may vanish with a reboot. Both are for the lab's uid alone."""
 
-    def __init__(self, *, state: Path, run: Path, settings: SandboxSettings, clock: Clock) -> None:
+    def __init__(
+        self, *, state: Path, run: Path, settings: SandboxSettings, clock: Clock, loopback_port: int | None = None
+    ) -> None:
+        """`loopback_port` is also the gateway's on every pod's loopback: the front door's, of a lab under `.localhost`."""
         self._settings = settings
         self._spawner = Spawner()
-        self._grounds = grounds.Grounds(state=state, run=run, settings=settings, spawner=self._spawner)
+        self._grounds = grounds.Grounds(
+            state=state, run=run, settings=settings, spawner=self._spawner, loopback_port=loopback_port
+        )
         self.limiter = limits.detect()
         self._watchdog = watchdog.Watchdog(clock)
         self._lab = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:8]

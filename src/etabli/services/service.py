@@ -242,7 +242,8 @@ class Services:
                 service_id=draft.id,
                 token=token,
                 variables=variables,
-                secret_variables={"VAULT_TOKEN": vault.token},
+                # rclone 1.60 reads the token from this variable alone, not from the file that other tools read.
+                secret_variables={"VAULT_TOKEN": vault.token, "AWS_CONTAINER_AUTHORIZATION_TOKEN": token},
             )
             sealed, data = manifests.seal(identified)
             await belongings.keep(key=reconcile.secret_key(draft.id, draft.revision), data=data)
