@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -41,6 +41,7 @@ class Lab:
     web: FastAPI
     app: ASGIApp  # The same, behind the door.
     engine: FakeEngine
+    server: "Server | None" = None
 
     async def admin(self) -> models.User:
         """The first account, by the first link."""
@@ -120,18 +121,41 @@ async def served(folder: Path) -> AsyncIterator[Lab]:
     """The same, on a port of this machine, for browsers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        async with opened(folder, settings=LabSettings(port=listener.getsockname()[1])) as lab:
-            server = uvicorn.Server(
-                uvicorn.Config(lab.app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
-            )
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for.
-                await asyncio.sleep(0.01)
-            try:
-                yield lab
-            finally:
-                server.should_exit = True
-                await serving
+        port = listener.getsockname()[1]
+    async with opened(folder, settings=LabSettings(port=port)) as lab:
+        server = Server(lab.app, port=port)
+        await server.start()
+        try:
+            yield replace(lab, server=server)
+        finally:
+            await server.stop()
+
+
+class Server:
+    """The application on a port, that can go away and come back as a portal does that is restarted."""
+
+    def __init__(self, app: ASGIApp, *, port: int) -> None:
+        self._app = app
+        self._port = port
+        self._running: tuple[uvicorn.Server, asyncio.Task[None]] | None = None
+
+    async def start(self) -> None:
+        """Answer."""
+        config = uvicorn.Config(
+            self._app, port=self._port, lifespan="off", log_level="critical", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        self._running = server, asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for.
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """End, streams included. Not running is success."""
+        if self._running is not None:
+            server, serving = self._running
+            server.should_exit = True
+            await serving
+            self._running = None
 
 
 class Door:

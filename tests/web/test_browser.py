@@ -124,6 +124,21 @@ async def test_a_change_made_elsewhere_appears_and_focus_stays(lab: Lab, ada: mo
     assert await page.evaluate("document.activeElement.id") == f"go-{service.id}"
 
 
+async def test_a_lost_connection_is_said_and_mended(lab: Lab, ada: models.User, visit: Visit) -> None:
+    service = await lab.launched(ada, "Followed")
+    await lab.until(ada, service.id, State.READY)
+    page = await visit(strict=False)
+    await page.goto(f"{lab.rooms.lab.origin}/services")
+    await expect(page.locator(f"#row-{service.id}")).to_contain_text("Ready")
+    assert lab.server is not None
+    await lab.server.stop()
+    await expect(page.locator("#lost")).to_be_visible(timeout=30_000)
+    await lab.rooms.services.rename(user_id=ada.id, service_id=service.id, name="Renamed meanwhile")
+    await lab.server.start()
+    await expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
+    await expect(page.locator(f"#row-{service.id}")).to_contain_text("Renamed meanwhile")
+
+
 async def test_logs_are_followed_and_what_they_hold_is_text(lab: Lab, ada: models.User, visit: Visit) -> None:
     service = await lab.launched(ada)
     await lab.until(ada, service.id, State.READY)

@@ -168,3 +168,9 @@ async def test_a_service_that_does_not_answer_yet_is_followed_on_its_page(
     answer = await browser.get(f"/services/{service.id}/open")
     assert answer.headers["location"] == f"/services/{service.id}"
     assert "On its way" in (await browser.get(f"/services/{service.id}")).text
+
+
+async def test_a_stream_of_nobody_is_refused_rather_than_sent_to_a_page(lab: Lab) -> None:
+    async with lab.browser() as client:
+        answer = await client.get("/events", headers={"Accept": "text/html, text/event-stream"})
+    assert answer.status_code == 401

@@ -63,10 +63,10 @@ def status_of(error: errors.EtabliError) -> int:
 
 
 def wants_page(request: Request) -> bool:
-    """Whether who asks reads pages: a browser navigating, or a form; never the API."""
-    if request.url.path.startswith("/api/"):
-        return False
+    """Whether who asks reads pages: a browser navigating, or a form; never the API, nor a stream that connects again."""
     accepted = request.headers.get("accept", "")
+    if request.url.path.startswith("/api/") or "text/event-stream" in accepted:
+        return False
     return "text/html" in accepted or "hx-request" in request.headers
 
 
