@@ -45,8 +45,8 @@ async def test_a_service_is_launched_listed_changed_and_deleted(
     assert (listed["name"], listed["state"], listed["project"]) == ("By API", "ready", ada.slug)
     assert listed["limits"]["memory_bytes"] == 8 << 30
     address = f"/api/v1/services/{service_id}"
-    changed = await browser.patch(
-        address, json={"name": "Renamed", "expires_at": "2100-01-01T00:00:00Z"}, headers=headers
+    changed = await browser.request(
+        "PATCH", address, json={"name": "Renamed", "expires_at": "2100-01-01T00:00:00Z"}, headers=headers
     )
     assert changed.json()["name"] == "Renamed"
     assert changed.json()["expires_at"].startswith("2100-01-01")
@@ -84,7 +84,9 @@ async def test_a_moment_without_its_time_zone_is_refused(
 ) -> None:
     service = await lab.launched(ada)
     body = {"expires_at": "2100-01-01T00:00:00"}
-    answer = await browser.patch(f"/api/v1/services/{service.id}", json=body, headers=await headers_of(browser))
+    answer = await browser.request(
+        "PATCH", f"/api/v1/services/{service.id}", json=body, headers=await headers_of(browser)
+    )
     assert answer.status_code == 422
 
 
@@ -102,7 +104,7 @@ async def test_another_persons_service_and_project_do_not_exist(lab: Lab, ada: m
         headers = await headers_of(client)
         answers = [
             await client.get(f"/api/v1/services/{service.id}"),
-            await client.patch(f"/api/v1/services/{service.id}", json={"name": "mine"}, headers=headers),
+            await client.request("PATCH", f"/api/v1/services/{service.id}", json={"name": "mine"}, headers=headers),
             await client.post(f"/api/v1/services/{service.id}/stop", headers=headers),
             await client.delete(f"/api/v1/services/{service.id}", headers=headers),
             await client.get("/api/v1/services", params={"project": ada.slug}),
