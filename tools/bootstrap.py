@@ -2,8 +2,9 @@
 
 `make VERB` calls it. It finds an interpreter that every account can read, fetches `uv` (the version and hash that uv.lock names, from
 the index that this machine is set to use), makes `.venv`, and hands over to the verb. As root it first installs what only root can
-(`uidmap`, `passt`…), makes the ordinary user `etabli` with a range of subordinate ids, prepares the machine (etabli.sandbox.preparation) and goes on as that
-user: the lab and its tests never run as root. As an ordinary user it unpacks what can be had without root, and says what is missing.
+(`uidmap`, `passt`…), makes the ordinary user `etabli` with a range of subordinate ids, prepares the machine
+(etabli.sandbox.preparation), and goes on as that user: the lab and its tests never run as root. As an ordinary user it unpacks what
+can be had without root; `etabli doctor` says what is missing.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_a_newcomer_reads_real_data_in_a_notebook_and_nothing_is_lost(
 
     page.goto(f"{lab.origin}/services/{service_id}/delete")
     page.get_by_role("button", name="Delete").click()
-    page.wait_for_url(f"{lab.origin}/services")
+    page.wait_for_url(f"{lab.origin}/services*")
     expect(page.get_by_text("start here")).to_have_count(0, timeout=30_000)
     assert RESULT in _bucket(lab, "alice-martin")
 
@@ -57,7 +57,7 @@ def test_a_newcomer_reads_real_data_in_a_notebook_and_nothing_is_lost(
     lab.up()
     lab.until_state(kept, "ready")
     page.goto(f"{lab.origin}/services")
-    expect(page.get_by_text("kept")).to_be_visible()
+    expect(page.get_by_role("link", name="kept", exact=True)).to_be_visible()
     assert RESULT in _bucket(lab, "alice-martin")
     context.close()
 
@@ -67,7 +67,7 @@ def _launch_from_the_catalogue(lab: labs.Lab, page: Page) -> str:
     page.get_by_role("link", name=re.compile("jupyter-python", re.IGNORECASE)).first.click()
     page.get_by_label("Name").first.fill("start here")
     page.get_by_label("At most").first.fill("2")
-    page.get_by_role("button", name="Launch", exact=True).click()
+    page.locator("#launch").get_by_role("button", name="Launch", exact=True).click()
     page.wait_for_url(re.compile(r".*/services/[a-z0-9]+$"))
     service_id = page.url.rpartition("/")[2]
     expect(page.get_by_role("link", name="Open (new tab)")).to_be_visible(timeout=labs.BUILD_SECONDS * 1000)

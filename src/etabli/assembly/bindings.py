@@ -138,12 +138,17 @@ class Belongings:
         project = await self.identity.projects.get(project_id=ground.project_id)
         await self.storage.ensure_bucket(project=project)
         await self.storage.offer_sample(project=project)
-        reach = self.environments.service_reach()
         return {
-            **reach.variables,
+            **self._package_variables(),
             **self.storage.variables(project=project),
             **self.vault.variables(project=project),
         }
+
+    def _package_variables(self) -> Mapping[str, str]:
+        """Indexes, proxies and authorities of the machine, but those that name a folder of it: services do not see its folders."""
+        reach = self.environments.service_reach()
+        unseen = tuple(mount.target for mount in reach.mounts)
+        return {name: value for name, value in reach.variables.items() if not any(target in value for target in unseen)}
 
     async def vault_token(self, *, ground: ports.Ground) -> ports.VaultToken:
         """A vault token for the project."""
