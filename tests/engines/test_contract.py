@@ -131,6 +131,17 @@ async def test_requests_are_reserved_while_a_service_runs(bench: Bench) -> None:
     assert (await bench.engine.check()).reserved == contract.Resources()
 
 
+async def test_check_refuses_what_apply_would_and_starts_nothing(bench: Bench) -> None:
+    good = charts.request(charts.stateful_set(charts.pod(charts.container())))
+    assert (await bench.engine.check(good)).ready
+    refused = charts.request({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "everywhere"}})
+    with pytest.raises(errors.Refused, match="DaemonSet"):
+        await bench.engine.check(refused)
+    with pytest.raises(errors.QuotaExceeded):
+        await bench.engine.check(hungry("greedy", 10_000))
+    assert (await bench.engine.check()).reserved == contract.Resources()
+
+
 def hungry(name: str, cpu: int) -> contract.ApplyRequest:
     template = charts.pod(charts.container(resources={"requests": {"cpu": cpu}}))
     chart = charts.workload("StatefulSet", template, name=name)

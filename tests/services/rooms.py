@@ -26,6 +26,7 @@ from etabli.services.settings import ServicesSettings
 from etabli.services.store import Store
 
 IMAGE = "etabli/python"
+DAEMON_SET = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "everywhere"}}
 PASSWORD = "a long and quiet password"
 
 
@@ -54,7 +55,10 @@ class Charts:
         host = str(values.get("host") or f"alice-{context['service']}-0.{context['domain']}")
         return ports.Rendered(
             chart_version=version or "1.0.0",
-            manifests=tuple(notebook(release, host=host, image=str(values.get("image") or IMAGE), drawn=self.drawn)),
+            manifests=(
+                *notebook(release, host=host, image=str(values.get("image") or IMAGE), drawn=self.drawn),
+                *([DAEMON_SET] if "cluster" in values else []),
+            ),
             notes="Open it.",
             values=values,
         )
@@ -70,6 +74,7 @@ class Environments:
         self.built = {"sha-python"}
         self.building = asyncio.Event()
         self.failure: errors.EtabliError | None = None
+        self.words = ""
 
     def digest(self, image: str) -> str:
         if image not in {IMAGE, "etabli/slow"}:
@@ -78,6 +83,9 @@ class Environments:
 
     def is_built(self, digest: str) -> bool:
         return digest in self.built
+
+    def progress(self, image: str) -> str:
+        return self.words
 
     async def ensure(self, image: str) -> None:
         await self.building.wait()
@@ -94,6 +102,9 @@ class Belongings:
     alive: set[str] = field(default_factory=set)
     count: int = 0
     away: bool = False
+
+    async def authorities(self) -> ports.Authorities:
+        return ports.Authorities()
 
     async def prepare(self, *, ground: ports.Ground) -> Mapping[str, str]:
         if self.away:

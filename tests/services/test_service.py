@@ -9,6 +9,7 @@ import pytest
 
 from etabli.identity.models import Role
 from etabli.kernel import errors
+from etabli.kernel.events import Event
 from etabli.services import errors as own
 from etabli.services.models import EventKind, State
 from tests.services import rooms
@@ -116,6 +117,7 @@ async def test_a_viewer_looks_and_changes_nothing(lab: rooms.Lab, portal: rooms.
     ("launch", "kind"),
     [
         ({"values": {"bad": 1}}, errors.Invalid),
+        ({"values": {"cluster": True}}, errors.Refused),
         ({"values": {"image": "docker.io/evil"}}, errors.NotFound),
         ({"values": {"host": "etabli.localhost"}}, errors.Refused),
         ({"values": {"host": "alice-other-0.svc.etabli.localhost"}}, errors.Refused),
@@ -196,6 +198,19 @@ async def test_an_environment_is_built_first_and_the_service_can_be_deleted_mean
             await portal.settle()
     lab.environments.building.set()
     await portal.until(waiting, State.READY)
+
+
+async def test_how_far_a_build_is_is_said_on_the_services_that_wait_for_it(
+    lab: rooms.Lab, portal: rooms.Portal
+) -> None:
+    service = await portal.until((await portal.launch(values={"image": "etabli/slow"})).id, State.BUILDING)
+    lab.environments.words = "installing 137 packages"
+    async with asyncio.timeout(10):
+        while (await portal.get(service.id)).message != "installing 137 packages":
+            lab.events.publish(Event(topic="build", subject="slow"))
+            await portal.settle()
+    lab.environments.building.set()
+    assert (await portal.until(service.id, State.READY)).message == ""
 
 
 async def test_a_build_that_fails_says_so_and_is_tried_again_when_asked(lab: rooms.Lab, portal: rooms.Portal) -> None:

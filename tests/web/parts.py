@@ -121,6 +121,9 @@ class Environments:
     async def ensure(self, image: str) -> None:
         await self.ready.wait()
 
+    def progress(self, image: str) -> str:
+        return "installing 137 packages"
+
     def is_built(self, digest: str) -> bool:
         return self.ready.is_set()
 
@@ -130,6 +133,9 @@ class Belongings:
     """Secrets in memory."""
 
     kept: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    async def authorities(self) -> ports.Authorities:
+        return ports.Authorities()
 
     async def prepare(self, *, ground: ports.Ground) -> Mapping[str, str]:
         return {"AWS_DEFAULT_REGION": "local"}

@@ -164,8 +164,11 @@ class Engine(Protocol):
         """What it can do here."""
         ...
 
-    async def check(self) -> Health:
-        """Whether it can take work now; if not, why."""
+    async def check(self, request: ApplyRequest | None = None) -> Health:
+        """Whether it can take work now; if not, why.
+
+        With a request it raises what `apply` would, and starts nothing: images that are not built yet are not looked for.
+        """
         ...
 
     async def apply(self, request: ApplyRequest) -> Handle:

@@ -62,7 +62,9 @@ class FakeEngine:
             limits=dict.fromkeys(("memory", "cpu", "processes", "disk"), contract.Guarantee.NONE), internet=False
         )
 
-    async def check(self) -> contract.Health:
+    async def check(self, request: contract.ApplyRequest | None = None) -> contract.Health:
+        if request is not None:
+            self._ledger.check(request.service_id, manifests.plan(request).requests)
         return contract.Health(ready=True, total=self._ledger.total, reserved=self._ledger.reserved)
 
     async def apply(self, request: contract.ApplyRequest) -> contract.Handle:

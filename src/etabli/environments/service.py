@@ -86,6 +86,10 @@ class Environments:
         """How pip, uv and git inside services reach the indexes, proxies and authorities of this machine."""
         return indexes.for_services(self._indexes, share_credentials=self._settings.share_index_credentials)
 
+    def authorities(self) -> Path | None:
+        """The certificate authorities that the administrator named, if any, for whoever makes one list of all of them."""
+        return self._indexes.ca
+
     async def list(self) -> tuple[models.Environment, ...]:
         """Every environment that the lab offers, sorted by name; one whose folder is wrong says so in `problem`."""
         return await asyncio.to_thread(lambda: tuple(map(self._describe, self._names())))
@@ -123,6 +127,10 @@ class Environments:
         with self._store.locked(f"name-{name}") as idle:
             abandoned = idle and told.phase is not BuildPhase.FAILED
         return BuildState(BuildPhase.WAITING, "its build was interrupted; it will go on") if abandoned else told
+
+    def progress(self, image: str) -> str:
+        """How far the build of an image is, in words."""
+        return self.build_state(image).message
 
     def log(self, image: str) -> str:
         """What the last build of an image wrote, its end where that is long; credentials masked."""

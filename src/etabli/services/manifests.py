@@ -2,6 +2,7 @@
 
 - `seal` takes Secret data out, for the vault, and `unseal` puts it back: what the database holds tells no secret.
 - `identify` gives every pod the service's token and variables: the chart's author never sees them.
+- `trust` gives every pod the authorities that sign the lab's own addresses, each time it starts.
 - the rest reads: images, host names, what is requested.
 """
 
@@ -16,6 +17,7 @@ from etabli.kernel import errors, quantities
 IMAGE_PREFIX = "etabli/"
 IDENTITY_FOLDER = "/run/etabli"
 TOKEN_KEY = "token"
+AUTHORITIES_KEY = "authorities.pem"
 REFERENCE = "etabli.vault/key"  # The annotation of a Secret whose data lies in the vault.
 
 _TEMPLATE_KINDS = frozenset({"Deployment", "StatefulSet", "Job", "ReplicaSet", "DaemonSet"})
@@ -72,6 +74,19 @@ def identify(
     }
     changed = [_identify_one(manifest, name=name, variables=variables) for manifest in manifests]
     return (*changed, secret, environment)
+
+
+def trust(
+    manifests: tuple[contract.Manifest, ...], *, service_id: str, authorities: str, variables: tuple[str, ...]
+) -> tuple[contract.Manifest, ...]:
+    """Put a list of authorities (PEM) beside the token that `identify` gave; `variables` name it to the tools that read one.
+
+    As everywhere, what a container sets itself wins. Nothing changes where the list is empty.
+    """
+    if not authorities:
+        return manifests
+    named = dict.fromkeys(variables, f"{IDENTITY_FOLDER}/{AUTHORITIES_KEY}")
+    return tuple(_trust_one(manifest, f"etabli-{service_id}", authorities, named) for manifest in manifests)
 
 
 def token_entry(service_id: str) -> str:
@@ -160,12 +175,30 @@ def _identify_one(manifest: contract.Manifest, *, name: str, variables: Mapping[
         tree = cast("Tree", container)
         mounts = cast("list[object]", tree.setdefault("volumeMounts", []))
         mounts.append({"name": "etabli-identity", "mountPath": IDENTITY_FOLDER, "readOnly": True})
-        env = cast("list[object]", tree.get("env") or [])
-        own = {_mapping(item).get("name") for item in env}
-        tree["env"] = [*({"name": k, "value": v} for k, v in variables.items() if k not in own), *env]
+        _add_variables(tree, variables)
         # First in envFrom, so that what the chart sets itself wins.
         tree["envFrom"] = [{"secretRef": {"name": f"{name}-env"}}, *_list(tree.get("envFrom"))]
     return changed
+
+
+def _trust_one(
+    manifest: contract.Manifest, name: str, authorities: str, variables: Mapping[str, str]
+) -> contract.Manifest:
+    if manifest.get("kind") == "Secret" and _name(manifest) == name:
+        return {**manifest, "data": {**_mapping(manifest.get("data")), AUTHORITIES_KEY: _b64(authorities)}}
+    if _template(manifest) is None:
+        return manifest
+    changed = copy.deepcopy(manifest)
+    for container in _containers(_template(changed) or {}):
+        _add_variables(cast("Tree", container), variables)
+    return changed
+
+
+def _add_variables(container: Tree, variables: Mapping[str, str]) -> None:
+    """Before the container's own, which may refer to them, and none that it sets itself."""
+    env = cast("list[object]", container.get("env") or [])
+    own = {_mapping(item).get("name") for item in env}
+    container["env"] = [*({"name": k, "value": v} for k, v in variables.items() if k not in own), *env]
 
 
 def _templates(manifests: tuple[contract.Manifest, ...]) -> Iterator[contract.Manifest]:

@@ -1,6 +1,6 @@
 """What services need of the other rooms, in their own words; `main` binds them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,12 +85,20 @@ class Environments(Protocol):
         """Whether its tree is there."""
         ...
 
+    def progress(self, image: str) -> str:
+        """How far its build is, in words."""
+        ...
+
 
 class Belongings(Protocol):
     """What a service finds inside: variables, credentials, secrets; and what of it must end with it."""
 
     async def prepare(self, *, ground: Ground) -> Mapping[str, str]:
         """See that the project's bucket is there; the variables of every service of the project."""
+        ...
+
+    async def authorities(self) -> "Authorities":
+        """The certificate authorities that a service trusts from its next start on. Unavailable while they are being made."""
         ...
 
     async def vault_token(self, *, ground: Ground) -> "VaultToken":
@@ -119,6 +127,14 @@ class Belongings(Protocol):
 
 
 @dataclass(frozen=True)
+class Authorities:
+    """A list of certificate authorities, PEM; empty where every tool's own list is enough."""
+
+    pem: str = ""
+    variables: tuple[str, ...] = ()  # By which tools are told of such a list.
+
+
+@dataclass(frozen=True)
 class VaultToken:
     """A token and the accessor by which the lab renews and revokes it."""
 
@@ -144,10 +160,3 @@ class Door(Protocol):
     async def service_of(self, *, host: str) -> str | None:
         """The id of the service that has this host."""
         ...
-
-
-class Engine(contract.Engine, Protocol):
-    """The engine, as its contract says."""
-
-
-LogStream = AsyncIterator[contract.LogLine]

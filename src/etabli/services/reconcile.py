@@ -24,6 +24,7 @@ SAMPLE = timedelta(seconds=10)  # Between two looks at what services use.
 TICK = timedelta(seconds=60)  # Between two looks at what expires.
 RENEWAL = timedelta(hours=6)  # Of a vault token that lives 24 h: three renewals may fail.
 MIN_NOTICE = timedelta(hours=1)  # A machine whose clock jumps a year ahead ends nobody's service at once.
+RELEASE_LENGTH = 53
 BEING_APPLIED = 0  # The applied revision of a service that the engine may have been given: revisions count from 1.
 NOWHERE = "nowhere"  # The upstream of a host whose service does not run: never a socket's name, and never ready.
 FIRST_RETRY = timedelta(seconds=1)
@@ -62,7 +63,7 @@ class Reconciler:
         self._turning: set[str] = set()  # Services that a task handles now.
         self._again: set[str] = set()  # Woken while they were handled.
         self._given_up: set[str] = set()  # Refused, or their build failed: only their people can help.
-        self._building: set[str] = set()
+        self._building: dict[str, str] = {}  # Services whose environment is being made → its image.
         self._statuses: dict[str, contract.Status] = {}
         self._uses: dict[str, models.Use] = {}
         self._sampled: dict[str, tuple[float, float]] = {}  # Moment and CPU-seconds of the last sample.
@@ -75,6 +76,7 @@ class Reconciler:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch())
+                group.create_task(self._follow_builds())
                 group.create_task(self._every(TICK, self._tick))
                 group.create_task(self._every(SAMPLE, self._sample))
                 group.create_task(self._every(RENEWAL, self._renew))
@@ -174,14 +176,21 @@ class Reconciler:
             return None
         await self._close_door(service)
         data = await self._secrets(record)
+        # Not stored with the revision: a lab that changes its certificates is trusted at the next start.
+        trusted = await self._rooms.belongings.authorities()
         ground = await self._rooms.people.project_ground(project_id=service.project_id)
         await self._rooms.store.change(service.id, applied_revision=BEING_APPLIED)
         handle = await self._rooms.engine.apply(
             contract.ApplyRequest(
                 service_id=service.id,
                 project=contract.Project(id=ground.project_id, namespace=ground.namespace),
-                release=f"{service.chart}-{service.id}",
-                manifests=manifests.unseal(revision.manifests, data),
+                release=release(service.chart, service.id),
+                manifests=manifests.trust(
+                    manifests.unseal(revision.manifests, data),
+                    service_id=service.id,
+                    authorities=trusted.pem,
+                    variables=trusted.variables,
+                ),
                 images=digests,
                 hosts=revision.hosts,
                 revision=service.revision,
@@ -210,7 +219,7 @@ class Reconciler:
         if await self._move(service, models.State.BUILDING):
             await self._tell(service, models.EventKind.BUILDING, detail=image)
         if service.id not in self._building:
-            self._building.add(service.id)
+            self._building[service.id] = image
             self._spawn(self._await_build(service, image))
 
     async def _await_build(self, service: models.Service, image: str) -> None:
@@ -223,7 +232,7 @@ class Reconciler:
             log.exception("a build failed", service=service.id, image=image)
             await self._give_up(service.id, f"the environment `{image}` could not be built")
         finally:
-            self._building.discard(service.id)
+            self._building.pop(service.id, None)
         self.wake(service.id)
 
     async def _observe(self, service: models.Service, status: contract.Status) -> None:
@@ -329,6 +338,16 @@ class Reconciler:
         async for change in self._rooms.engine.watch():
             self.wake(change.service_id)
 
+    async def _follow_builds(self) -> None:
+        """Say on each waiting service how far its environment is; a page that opens later reads it where it is stored."""
+        async for event in self._rooms.events.listen():
+            if event.topic != "build":
+                continue
+            for service_id, image in tuple(self._building.items()):
+                service = await self._rooms.store.get(service_id)
+                if service is not None and service.state is models.State.BUILDING:
+                    await self._move(service, models.State.BUILDING, message=self._rooms.environments.progress(image))
+
     async def _every(self, period: timedelta, work: "Work") -> None:
         while True:
             try:
@@ -399,6 +418,11 @@ class Work(Protocol):
     __name__: str
 
     def __call__(self) -> Coroutine[object, object, None]: ...
+
+
+def release(chart: str, service_id: str) -> str:
+    """Helm's name of a service's release, at most 53 characters (helm.sh, "Naming"): the id is always whole."""
+    return f"{chart[: RELEASE_LENGTH - len(service_id) - 1]}-{service_id}"
 
 
 def secret_key(service_id: str, revision: int) -> str:

@@ -22,7 +22,6 @@ log = structlog.get_logger()
 
 NAME_LENGTH = 100
 HEALTH_SECONDS = 2.0  # How old the engine's free resources may be when a form shows them.
-RELEASE_LENGTH = 53  # Helm's own bound on release names.
 
 
 @dataclass(frozen=True)
@@ -220,11 +219,22 @@ class Services:
             version=launch.version,
             values=launch.values,
             context=context,
-            release=f"{launch.chart[: RELEASE_LENGTH - ids.ID_LENGTH - 1]}-{service_id}",
+            release=reconcile.release(launch.chart, service_id),
             namespace=ground.namespace,
         )
-        for image in manifests.images(rendered.manifests):
-            self._rooms.environments.digest(image)  # An unknown image is refused before anything is stored.
+        # An unknown image, a foreign address or what the engine does not do is refused before anything is stored.
+        await self._rooms.engine.check(
+            contract.ApplyRequest(
+                service_id=service_id,
+                project=contract.Project(id=ground.project_id, namespace=ground.namespace),
+                release=reconcile.release(launch.chart, service_id),
+                manifests=rendered.manifests,
+                images={
+                    image: self._rooms.environments.digest(image) for image in manifests.images(rendered.manifests)
+                },
+                hosts=manifests.hosts(rendered.manifests, service_id=service_id, domain=self._rooms.domain),
+            )
+        )
         return rendered
 
     async def _store(

@@ -91,7 +91,9 @@ class ProcessEngine:
         internet = limits.get("internet", contract.Guarantee.NONE) is not contract.Guarantee.NONE
         return contract.Capabilities(limits=limits, internet=internet)
 
-    async def check(self) -> contract.Health:
+    async def check(self, request: contract.ApplyRequest | None = None) -> contract.Health:
+        if request is not None:
+            self._check(self._check_request(request), self._controllers.get(request.service_id))
         reason = "" if self._looking is not None else "the engine is not started"
         if not self._holds("namespaces"):
             reason = "this machine lets no ordinary user make sandboxes: `etabli doctor` says what to do"
@@ -103,15 +105,13 @@ class ProcessEngine:
         )
 
     async def apply(self, request: contract.ApplyRequest) -> contract.Handle:
-        for text, path in ((request.service_id, "service_id"), (request.project.id, "project.id")):
-            reading.check_name(text, path)
-        reading.check_name(request.project.namespace, "project.namespace")
         async with self._changing(request.project.id):
-            plan = manifests.plan(request)
+            plan = self._check_request(request)
             known = self._controllers.get(request.service_id)
             if known is not None and known.record.plan == plan and known.record.wanted is store.Wanted.RUNNING:
                 return handle(request.service_id)
-            await self._check(plan, known)
+            await self._check_trees(plan)
+            self._check(plan, known)
             record = self._record(plan, known)
             await self._save(record)
             if known is not None:
@@ -145,12 +145,21 @@ class ProcessEngine:
             async for line in logs.read(sources, folder, follow=follow):
                 yield line
 
-    async def _check(self, plan: models.Plan, known: Controller | None) -> None:
+    def _check_request(self, request: contract.ApplyRequest) -> models.Plan:
+        """The plan of a request. Refused, Invalid or NotFound where it cannot be one here."""
+        for text, path in ((request.service_id, "service_id"), (request.project.id, "project.id")):
+            reading.check_name(text, path)
+        reading.check_name(request.project.namespace, "project.namespace")
+        return manifests.plan(request)
+
+    async def _check_trees(self, plan: models.Plan) -> None:
+        for digest in {one.digest for pod in plan.pods for one in (*pod.inits, *pod.containers)}:
+            await self._runtime.trees.root(digest)
+
+    def _check(self, plan: models.Plan, known: Controller | None) -> None:
         """What can be known before anything is stored."""
         if known is not None and known.record.wanted is store.Wanted.DESTROYED:
             raise errors.Conflict("the service is being removed", hint="launch another")
-        for digest in {one.digest for pod in plan.pods for one in (*pod.inits, *pod.containers)}:
-            await self._runtime.trees.root(digest)
         for controller in self._controllers.values():
             if controller.project_id == plan.project.id and controller is not known:
                 _check_apart(plan, controller.record.plan)
