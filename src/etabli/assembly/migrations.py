@@ -22,9 +22,9 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 KEPT_COPIES = 5  # Copies from before a migration; older ones are removed.
 
 
-def migrate(database: Path, *, now: datetime) -> None:
+def migrate(database: Path, *, now: datetime, scripts: Path = SCRIPTS) -> None:
     """Make or update the database file. Refused where a newer Etabli wrote it; a copy lies beside it before anything changes."""
-    config = configuration(database)
+    config = configuration(database, scripts)
     head = ScriptDirectory.from_config(config).get_current_head()
     current = current_revision(database)
     if current == head:
@@ -77,9 +77,9 @@ def _copy_aside(database: Path, *, current: str, now: datetime) -> Path:
     return copy
 
 
-def configuration(database: Path) -> Config:
+def configuration(database: Path, scripts: Path = SCRIPTS) -> Config:
     """Alembic's own configuration for a database file."""
     config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", f"sqlite:///{database}".replace("%", "%%"))
     return config
