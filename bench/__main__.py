@@ -16,6 +16,7 @@ from bench.lab import TREE, Failed
 from bench.owned import TooSlow
 from bench.report import LeftOut, Row
 from bench.setting import Setting
+from etabli.sandbox import limits
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 BENCHMARKS: Mapping[str, Callable[[Setting], list[Row | LeftOut]]] = {
@@ -42,6 +43,10 @@ def main() -> int:
         parser.error("the lab never runs as root: `make bench` goes on as an ordinary user")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    if not _shares_alike():
+        _say(
+            "started outside the cgroup that the lab's services are in: they and the bare processes get unlike shares; use `make bench`"
+        )
     return _run(chosen, quick=given.quick)
 
 
@@ -85,6 +90,14 @@ def _keep_in_readme(rows: list[Row | LeftOut], where: report.Machine) -> None:
         _say(f"{readme} is not this user's to write: its table stays as it was")
     elif not report.update(readme, rows, where):
         _say(f"{readme} has no `{report.MARKS[0]}`: its table goes between that and `{report.MARKS[1]}`")
+
+
+def _shares_alike() -> bool:
+    """Whether what we start competes with the lab's sandboxes on the same level (cgroups v1; elsewhere nobody delegates to us by name)."""
+    if not isinstance(limits.detect(), limits.CgroupsV1):
+        return True
+    own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    return any(path == f"/{limits.DELEGATED}" for _, controllers, path in own if "cpu" in controllers.split(","))
 
 
 def _interrupt(number: int, _frame: object) -> None:

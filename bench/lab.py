@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from bench import owned
 from bench.browser import Browser
+from etabli.kernel import processes
 
 TREE = Path(__file__).resolve().parent.parent
 CHARTS = Path(__file__).resolve().parent / "charts"
 ENVIRONMENT = "etabli/jupyter-python"
+GROUND = ("holder", "agent", "pasta")  # Processes of one project's network, each recorded in a file of that name.
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 BUILD_SECONDS = 1800.0  # On a slow index; a cached one takes less than a minute.
 READY_SECONDS = 240.0
@@ -72,24 +75,54 @@ class Lab:
             raise Failed(f"{method} {path} answered {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
 
-    def open(self, chart: str, *, catalog: str, to: str, barrier: threading.Barrier | None = None) -> Opened:
+    def open(self, chart: str, *, catalog: str, to: str) -> Opened:
         """Launch a chart and go to its page, as a person would who never looks away."""
-        if barrier is not None:
-            barrier.wait()
+        return self.open_many(chart, catalog=catalog, to=to, count=1)[0]
+
+    def open_many(self, chart: str, *, catalog: str, to: str, count: int) -> list[Opened]:
+        """The same, `count` times in the same moment. One question about all of them at a time: asking must not be the load."""
+        body = {"catalog": catalog, "chart": chart, "values": {}}
+        with ThreadPoolExecutor(count) as pool:
+            launched = [one.result() for one in [pool.submit(self._launch, body) for _ in range(count)]]
+            waiting = {service: (asked, accepted) for service, asked, accepted in launched}
+            entering: list[Future[Opened]] = []
+            deadline = time.monotonic() + READY_SECONDS
+            while waiting:
+                for service in self._ready(waiting):
+                    asked, accepted = waiting.pop(service)
+                    entering.append(pool.submit(self._enter, service, to, asked, accepted))
+                if waiting and time.monotonic() > deadline:
+                    raise Failed(f"{len(waiting)} services are not ready\n{self.words(next(iter(waiting)))}")
+                time.sleep(POLL_SECONDS)
+            return [one.result() for one in entering]
+
+    def _launch(self, body: Mapping[str, object]) -> tuple[str, float, float]:
         asked = time.monotonic()
-        service = self.api("POST", "/services", {"catalog": catalog, "chart": chart, "values": {}})
+        service = self.api("POST", "/services", body)
         assert isinstance(service, dict)
-        accepted = time.monotonic()
-        self._await(str(service["id"]))
+        return str(service["id"]), asked, time.monotonic()
+
+    def _ready(self, waiting: Container[str]) -> list[str]:
+        """Which of them are ready. Failed where one will not be."""
+        found = []
+        services = self.api("GET", "/services")
+        assert isinstance(services, list)
+        for service in services:
+            if service["id"] in waiting and service["state"] in ("failed", "stopped", "finished"):
+                raise Failed(f"a service is {service['state']}: {service['message']}\n{self.words(service['id'])}")
+            if service["id"] in waiting and service["state"] == "ready":
+                found.append(str(service["id"]))
+        return found
+
+    def _enter(self, service_id: str, to: str, asked: float, accepted: float) -> Opened:
         ready = time.monotonic()
-        page = self.browser.navigate(f"/services/{service['id']}/open?to={to}")
+        page = self.browser.navigate(f"/services/{service_id}/open?to={to}")
         while page.status_code != 200 and time.monotonic() < ready + READY_SECONDS:
             time.sleep(POLL_SECONDS)
-            page = self.browser.navigate(f"/services/{service['id']}/open?to={to}")
+            page = self.browser.navigate(f"/services/{service_id}/open?to={to}")
         if page.status_code != 200:
             raise Failed(f"the service's page answered {page.status_code}: {page.text[:500]}")
-        host = page.request.headers["host"]
-        return Opened(str(service["id"]), host, asked, accepted, ready, time.monotonic())
+        return Opened(service_id, page.request.headers["host"], asked, accepted, ready, time.monotonic())
 
     def services(self) -> list[str]:
         """The ids of all that this person has."""
@@ -107,17 +140,6 @@ class Lab:
             f"the end of service {service_id}",
             poll=POLL_SECONDS,
         )
-
-    def _await(self, service_id: str) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            service = self.api("GET", f"/services/{service_id}")
-            assert isinstance(service, dict)
-            if service["state"] == "ready":
-                return
-            if service["state"] in ("failed", "stopped", "finished") or time.monotonic() > deadline:
-                raise Failed(f"the service is {service['state']}: {service['message']}\n{self.words(service_id)}")
-            time.sleep(POLL_SECONDS)
 
     def words(self, service_id: str) -> str:
         """The last words of a service."""
@@ -143,6 +165,7 @@ def running(work: Path, cache: Path) -> Iterator[Lab]:
             browser.close()
     finally:
         command(data, run, "down", check=False)
+        end_grounds(run)
 
 
 def command(data: Path, run: Path, *arguments: str, check: bool = True, seconds: float = 180.0) -> str:
@@ -153,6 +176,13 @@ def command(data: Path, run: Path, *arguments: str, check: bool = True, seconds:
     if check and done.returncode != 0:
         raise Failed(f"`etabli {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-1500:]}")
     return done.stdout
+
+
+def end_grounds(run: Path) -> None:
+    """End what a stopped lab left of its projects' networks, and say so: it should leave nothing."""
+    left = [ref for record in run.glob("g/*/*.json") if record.stem in GROUND and (ref := processes.load(record))]
+    if ended := [ref.pid for ref in left if processes.send_signal(ref, signal.SIGKILL)]:
+        print(f"bench: `etabli down` left processes of projects' networks: {ended}", file=sys.stderr, flush=True)
 
 
 def _settings(port: int, environments: Path) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,9 @@ from etabli.kernel import processes
 
 GRACE_SECONDS = 10.0
 POLL_SECONDS = 0.02
+
+_lock = threading.Lock()
+_ports: set[int] = set()  # Answered already in this run.
 
 
 class TooSlow(Exception):
@@ -76,9 +80,14 @@ def parent_of(pid: int) -> int | None:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port of loopback that nobody has now, and that was not answered before: whoever asked last may not listen yet."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = int(listener.getsockname()[1])
+        with _lock:
+            if port not in _ports:
+                _ports.add(port)
+                return port
 
 
 def _reference(pid: int) -> processes.ProcessRef | None:

@@ -10,7 +10,8 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +41,15 @@ ARGUMENTS = (
 
 @dataclass(frozen=True)
 class Started:
-    """How long one server took, in seconds, from being asked for to giving its page."""
+    """When one server was asked for, and when it gave its page: seconds of time.monotonic()."""
 
-    seconds: float
+    asked: float
+    answered: float
+
+    @property
+    def seconds(self) -> float:
+        """From the one to the other."""
+        return self.answered - self.asked
 
 
 @dataclass(frozen=True)
@@ -52,19 +59,36 @@ class Hub:
     url: str
     token: str
 
-    def open(self, user: str) -> Started:
-        """Start a user's server and go to its page through the proxy. Failed with what the hub said."""
-        with self._client() as client:
-            client.post(f"/hub/api/users/{user}")
-            asked = time.monotonic()
-            answer = client.post(f"/hub/api/users/{user}/server")
-            if answer.is_error:
-                raise Failed(f"JupyterHub answered {answer.status_code}: {answer.text[:300]}")
-            self._await(client, user, asked)
-            page = client.get(f"/user/{user}/lab")
-            if page.status_code != 200:
-                raise Failed(f"the page behind JupyterHub answered {page.status_code}")
-            return Started(time.monotonic() - asked)
+    def open(self, users: Sequence[str]) -> list[Started]:
+        """Start these users' servers in the same moment and go to their pages through the proxy. Failed with what the hub said."""
+        with self._client() as client, ThreadPoolExecutor(len(users)) as pool:
+            for user in users:
+                client.post(f"/hub/api/users/{user}")
+            launched = [pool.submit(self._launch, client, user) for user in users]
+            waiting = {user: one.result() for user, one in zip(users, launched, strict=True)}
+            entering: list[Future[Started]] = []
+            deadline = time.monotonic() + READY_SECONDS
+            while waiting:
+                users_now = client.get("/hub/api/users").json()
+                ready = [str(one["name"]) for one in users_now if one["server"] and one["name"] in waiting]
+                entering += [pool.submit(self._enter, client, user, waiting.pop(user)) for user in ready]
+                if waiting and time.monotonic() > deadline:
+                    raise Failed(f"{len(waiting)} servers of JupyterHub are not ready")
+                time.sleep(POLL_SECONDS)
+            return [one.result() for one in entering]
+
+    def _launch(self, client: httpx.Client, user: str) -> float:
+        asked = time.monotonic()
+        answer = client.post(f"/hub/api/users/{user}/server")
+        if answer.is_error:
+            raise Failed(f"JupyterHub answered {answer.status_code}: {answer.text[:300]}")
+        return asked
+
+    def _enter(self, client: httpx.Client, user: str, asked: float) -> Started:
+        page = client.get(f"/user/{user}/lab")
+        if page.status_code != 200:
+            raise Failed(f"the page behind JupyterHub answered {page.status_code}")
+        return Started(asked, time.monotonic())
 
     def delete(self, user: str) -> None:
         """Stop a user's server, and wait until it has ended."""
@@ -76,13 +100,6 @@ class Hub:
                 "the end of a server of JupyterHub",
                 poll=POLL_SECONDS,
             )
-
-    def _await(self, client: httpx.Client, user: str, asked: float) -> None:
-        while time.monotonic() < asked + READY_SECONDS:
-            if client.get(f"/hub/api/users/{user}").json().get("server"):
-                return
-            time.sleep(POLL_SECONDS)
-        raise Failed("JupyterHub's server was not ready in time")
 
     def _client(self) -> httpx.Client:
         headers = {"Authorization": f"token {self.token}"}
@@ -113,7 +130,7 @@ class Bare:
                 if process.poll() is not None or time.monotonic() > asked + READY_SECONDS:
                     raise Failed(f"the bare process did not answer: {self.log.read_text()[-800:]}")
                 time.sleep(POLL_SECONDS)
-            yield Started(time.monotonic() - asked)
+            yield Started(asked, time.monotonic())
         shutil.rmtree(home, ignore_errors=True)
 
 
