@@ -45,7 +45,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     if not _shares_alike():
         _say(
-            "started outside the cgroup that the lab's services are in: they and the bare processes get unlike shares; use `make bench`"
+            "started outside the lab's cgroup: services and bare processes get unlike shares of the processor; use `make bench`"
         )
     return _run(chosen, quick=given.quick)
 
@@ -66,6 +66,7 @@ def _run(chosen: list[str], *, quick: bool) -> int:
                     rows += BENCHMARKS[name](setting)
                 except (Failed, TooSlow) as error:
                     failed = True
+                    setting.keep_logs()
                     _say(f"{name}: {error}")
                     rows.append(LeftOut(name, str(error).splitlines()[0][:160]))
                 _say(f"{name}: {time.monotonic() - began:.0f} s")
@@ -93,7 +94,7 @@ def _keep_in_readme(rows: list[Row | LeftOut], where: report.Machine) -> None:
 
 
 def _shares_alike() -> bool:
-    """Whether what we start competes with the lab's sandboxes on the same level (cgroups v1; elsewhere nobody delegates to us by name)."""
+    """Whether what we start competes with the lab's sandboxes on the same level: with cgroups v1, where root moves us first."""
     if not isinstance(limits.detect(), limits.CgroupsV1):
         return True
     own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]

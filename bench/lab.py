@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,15 @@ def end_grounds(run: Path) -> None:
     left = [ref for record in run.glob("g/*/*.json") if record.stem in GROUND and (ref := processes.load(record))]
     if ended := [ref.pid for ref in left if processes.send_signal(ref, signal.SIGKILL)]:
         print(f"bench: `etabli down` left processes of projects' networks: {ended}", file=sys.stderr, flush=True)
+
+
+def keep_logs(data: Path, target: Path) -> None:
+    """The components' logs of a lab that failed: its folder goes."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for log in data.glob("components/*/log"):
+        shutil.copyfile(log, target / f"{log.parent.name}.log")
+    print(f"bench: the lab's logs are kept in {target}", file=sys.stderr, flush=True)
 
 
 def _settings(port: int, environments: Path) -> str:

@@ -24,6 +24,11 @@ class Setting:
         """A lab whose environment is built; stopped in the end."""
         return self._stack.enter_context(lab.running(self.work, self.cache))
 
+    def keep_logs(self) -> None:
+        """After a failure: the lab's logs go with its folder."""
+        if (self.work / "data").exists():
+            lab.keep_logs(self.work / "data", self.cache / "last-failure")
+
     @cached_property
     def hub(self) -> peers.Hub | str:
         """A JupyterHub; or why there is none."""
