@@ -34,7 +34,7 @@ JWKS_URL = "http://127.0.0.1:9100/jwks"  # The authoriser serves it inside the c
 AUDIENCE = "s3"
 ROLE_ARN = "arn:aws:iam::role/lab"
 SESSION = timedelta(hours=1)  # How long temporary keys live where a caller does not say.
-# Go collects without end near it: idle, 115 MB resident, 200 MiB cost 10% of a core and 300 MiB 0.2% (the runtime counts what it maps).
+# Go collects without end near it: idle, 115 MB resident, 200 MiB cost 10% of a core and 300 MiB 0.2% (what is mapped counts).
 MEMORY_LIMIT_MIB = 320
 VOLUMES = 20_000  # A bucket holds one or more volumes; the default, free disk / 1 GiB, would cap the number of buckets.
 # An upload holds 16 pieces in memory, whatever its size; the default of 4 MiB took 2 GB for 32 uploads at once (decision 0706).
