@@ -1,5 +1,6 @@
-"""The account: what one is called, the language, the password, where one is signed in."""
+"""The account: what one is called, the language, the password, where one is signed in; for administrators, who else may come in."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -14,6 +15,7 @@ from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()
+INVITATION = timedelta(days=7)
 # The first mark that is there tells: Edge and Chrome name Safari too, iPhones name Mac OS.
 BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
 SYSTEMS = (
@@ -81,6 +83,14 @@ async def end_session(request: Request, found: Person, session_id: str) -> Respo
     return shell.go("/account", done="session")
 
 
+@router.post("/account/invite")
+async def invite(request: Request, found: Person) -> Response:
+    """Make a link that lets one person in, and show it, this once. For administrators; Forbidden for others."""
+    rooms: Rooms = request.app.state.rooms
+    invited = await rooms.identity.invitations.invite(by=found.user, lifetime=INVITATION)
+    return await _page(request, found, link=f"{rooms.lab.origin}/welcome?token={invited.token}")
+
+
 async def _page(
     request: Request,
     found: Visitor,
@@ -89,6 +99,7 @@ async def _page(
     profile: people.Profile | None = None,
     error: errors.EtabliError | None = None,
     faults: dict[str, str] | None = None,
+    link: str = "",
 ) -> Response:
     rooms: Rooms = request.app.state.rooms
     user = found.user
@@ -98,6 +109,7 @@ async def _page(
         "account.html",
         {
             "done": done,
+            "link": link,
             "profile": profile or people.Profile(name=user.name, email=user.email, language=user.language),
             "faults": faults if faults is not None else faults_of(error),
             "sessions": await rooms.identity.sessions.list(user_id=user.id),
