@@ -7,7 +7,7 @@ only the transport knows of the socket. One class, because the lab needs nine ca
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import httpx
@@ -26,7 +26,8 @@ class Client:
     """S3 and STS at one socket. `origin` is where everybody else finds them."""
 
     def __init__(self, *, socket: Path, origin: str, region: str, keys: models.Keys) -> None:
-        self._origin, self._region, self._keys = origin, region, keys
+        # The socket speaks plain HTTP whatever the front door speaks: the host is signed, the scheme is not.
+        self._origin, self._region, self._keys = f"http://{urlsplit(origin).netloc}", region, keys
         # No retries of a request that was sent: the caller knows whether repeating is safe. One of a connection that was refused.
         transport = httpx.AsyncHTTPTransport(uds=str(socket), retries=1)
         self._http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT_S)
