@@ -1,11 +1,14 @@
 """What services need, kept by identity, the catalogue, storage and the vault: each in its own words, here in one another's."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from etabli.assembly import authorities
 from etabli.catalog import context as contexts
 from etabli.catalog.service import Catalog
 from etabli.engines import contract
+from etabli.environments.indexes import CA_READERS
 from etabli.environments.service import Environments
 from etabli.identity.models import Project, ProjectKind, Role
 from etabli.identity.service import Identity
@@ -132,6 +135,7 @@ class Belongings:
     storage: Storage
     vault: Vault
     environments: Environments
+    trusted: Callable[[], str]  # The list of certificate authorities, PEM, read from files.
 
     async def prepare(self, *, ground: ports.Ground) -> Mapping[str, str]:
         """See that the bucket is there, with its sample the first time; the variables of every service of the project."""
@@ -145,10 +149,22 @@ class Belongings:
         }
 
     def _package_variables(self) -> Mapping[str, str]:
-        """Indexes, proxies and authorities of the machine, but those that name a folder of it: services do not see its folders."""
+        """Indexes and proxies of the machine, but those that name a folder of it: services do not see its folders.
+
+        The authorities are given apart, each time a service starts.
+        """
         reach = self.environments.service_reach()
         unseen = tuple(mount.target for mount in reach.mounts)
-        return {name: value for name, value in reach.variables.items() if not any(target in value for target in unseen)}
+        return {
+            name: value
+            for name, value in reach.variables.items()
+            if name not in CA_READERS and not any(target in value for target in unseen)
+        }
+
+    async def authorities(self) -> ports.Authorities:
+        """The machine's, the administrator's and the lab's own."""
+        pem = await asyncio.to_thread(self.trusted)
+        return ports.Authorities(pem=pem, variables=CA_READERS, system=authorities.system_list())
 
     async def vault_token(self, *, ground: ports.Ground) -> ports.VaultToken:
         """A vault token for the project."""

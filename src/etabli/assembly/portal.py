@@ -21,7 +21,7 @@ import httpx
 import structlog
 import uvicorn
 
-from etabli.assembly import bindings, migrations, parts
+from etabli.assembly import authorities, bindings, migrations, parts
 from etabli.assembly import configuration as configurations
 from etabli.assembly.configuration import Configuration
 from etabli.catalog.service import Catalog
@@ -116,7 +116,19 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             people=bindings.People(identity),
             charts=bindings.Charts(catalog, identity, storage, vault, engine, lab),
             environments=environments,
-            belongings=bindings.Belongings(identity, storage, vault, environments),
+            belongings=bindings.Belongings(
+                identity,
+                storage,
+                vault,
+                environments,
+                trusted=partial(
+                    authorities.bundle,
+                    layout,
+                    lab=lab,
+                    door=configuration.front_door,
+                    administrators=environments.authorities(),
+                ),
+            ),
             door=door,
             engine=engine,
             events=bus,
@@ -229,10 +241,9 @@ async def _until_done(clock: Clock, work: Callable[[], Awaitable[object]]) -> No
 
 async def _export_root(lab: Lab) -> None:
     """Hand out the lab's own root certificate, where Caddy makes one."""
-    front = lab.configuration.front_door
-    if not lab.configuration.lab.https or front.certificates != "internal":
+    if not lab.configuration.lab.https or not lab.configuration.front_door.own_authority:
         return
-    if not await asyncio.to_thread(caddy.export_root, lab.layout, lab.layout.data / "root.crt"):
+    if not await asyncio.to_thread(caddy.export_root, lab.layout, lab.layout.root_certificate):
         raise errors.Unavailable("the front door has made no authority yet")
 
 

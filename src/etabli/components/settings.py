@@ -35,6 +35,11 @@ class FrontDoorSettings(settings.Section):
         description="With `on-demand`: the loopback port where Caddy asks which hosts exist.",
     )
 
+    @property
+    def own_authority(self) -> bool:
+        """Whether the lab's own authority signs: nobody trusts it who was not given its root certificate."""
+        return self.certificates == "internal" or (self.certificates == "on-demand" and self.issuer == "internal")
+
     @model_validator(mode="after")
     def _files_are_named(self) -> Self:
         if self.certificates == "files" and (self.certificate is None or self.key is None):

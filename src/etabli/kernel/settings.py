@@ -86,6 +86,11 @@ class Layout:
         return self.data / "keys"
 
     @property
+    def root_certificate(self) -> Path:
+        """The root of the lab's own certificate authority, 0644: to hand to other devices."""
+        return self.data / "root.crt"
+
+    @property
     def components(self) -> Path:
         """One folder for each component: its configuration, its data, its log."""
         return self.data / "components"

@@ -13,8 +13,10 @@ from typing import cast
 
 from etabli.engines import contract
 from etabli.kernel import errors, quantities
+from etabli.services import ports
 
 IMAGE_PREFIX = "etabli/"
+IDENTITY_VOLUME = "etabli-identity"
 IDENTITY_FOLDER = "/run/etabli"
 TOKEN_KEY = "token"
 AUTHORITIES_KEY = "authorities.pem"
@@ -77,16 +79,15 @@ def identify(
 
 
 def trust(
-    manifests: tuple[contract.Manifest, ...], *, service_id: str, authorities: str, variables: tuple[str, ...]
+    manifests: tuple[contract.Manifest, ...], *, service_id: str, authorities: ports.Authorities
 ) -> tuple[contract.Manifest, ...]:
-    """Put a list of authorities (PEM) beside the token that `identify` gave; `variables` name it to the tools that read one.
+    """Put a list of authorities beside the token that `identify` gave, and in the place of the system's; variables name it too.
 
     As everywhere, what a container sets itself wins. Nothing changes where the list is empty.
     """
-    if not authorities:
+    if not authorities.pem:
         return manifests
-    named = dict.fromkeys(variables, f"{IDENTITY_FOLDER}/{AUTHORITIES_KEY}")
-    return tuple(_trust_one(manifest, f"etabli-{service_id}", authorities, named) for manifest in manifests)
+    return tuple(_trust_one(manifest, f"etabli-{service_id}", authorities) for manifest in manifests)
 
 
 def token_entry(service_id: str) -> str:
@@ -170,27 +171,30 @@ def _identify_one(manifest: contract.Manifest, *, name: str, variables: Mapping[
     template = cast("Tree", _template(changed))
     spec = cast("Tree", template.setdefault("spec", {}))
     volumes = cast("list[object]", spec.setdefault("volumes", []))
-    volumes.append({"name": "etabli-identity", "secret": {"secretName": name, "defaultMode": 0o440}})
+    volumes.append({"name": IDENTITY_VOLUME, "secret": {"secretName": name, "defaultMode": 0o440}})
     for container in _containers(template):
         tree = cast("Tree", container)
         mounts = cast("list[object]", tree.setdefault("volumeMounts", []))
-        mounts.append({"name": "etabli-identity", "mountPath": IDENTITY_FOLDER, "readOnly": True})
+        mounts.append({"name": IDENTITY_VOLUME, "mountPath": IDENTITY_FOLDER, "readOnly": True})
         _add_variables(tree, variables)
         # First in envFrom, so that what the chart sets itself wins.
         tree["envFrom"] = [{"secretRef": {"name": f"{name}-env"}}, *_list(tree.get("envFrom"))]
     return changed
 
 
-def _trust_one(
-    manifest: contract.Manifest, name: str, authorities: str, variables: Mapping[str, str]
-) -> contract.Manifest:
+def _trust_one(manifest: contract.Manifest, name: str, authorities: ports.Authorities) -> contract.Manifest:
     if manifest.get("kind") == "Secret" and _name(manifest) == name:
-        return {**manifest, "data": {**_mapping(manifest.get("data")), AUTHORITIES_KEY: _b64(authorities)}}
+        return {**manifest, "data": {**_mapping(manifest.get("data")), AUTHORITIES_KEY: _b64(authorities.pem)}}
     if _template(manifest) is None:
         return manifest
     changed = copy.deepcopy(manifest)
     for container in _containers(_template(changed) or {}):
-        _add_variables(cast("Tree", container), variables)
+        tree = cast("Tree", container)
+        _add_variables(tree, dict.fromkeys(authorities.variables, f"{IDENTITY_FOLDER}/{AUTHORITIES_KEY}"))
+        mounts = cast("list[object]", tree.setdefault("volumeMounts", []))
+        if authorities.system and all(_mapping(one).get("mountPath") != authorities.system for one in mounts):
+            one_file = {"mountPath": authorities.system, "subPath": AUTHORITIES_KEY}
+            mounts.append({"name": IDENTITY_VOLUME, **one_file, "readOnly": True})
     return changed
 
 

@@ -132,6 +132,7 @@ class Authorities:
 
     pem: str = ""
     variables: tuple[str, ...] = ()  # By which tools are told of such a list.
+    system: str = ""  # Where the system keeps its own list, for tools that are told of none; empty: nowhere.
 
 
 @dataclass(frozen=True)

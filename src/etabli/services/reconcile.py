@@ -188,8 +188,7 @@ class Reconciler:
                 manifests=manifests.trust(
                     manifests.unseal(revision.manifests, data),
                     service_id=service.id,
-                    authorities=trusted.pem,
-                    variables=trusted.variables,
+                    authorities=trusted,
                 ),
                 images=digests,
                 hosts=revision.hosts,
@@ -250,7 +249,8 @@ class Reconciler:
         if moved and kind is not None and state is not service.state:
             await self._tell(service, kind, detail=status.message)
         for pod in _restarted(before, status):
-            await self._tell(service, models.EventKind.RESTARTED, detail=f"{pod.name}: {pod.reason}".rstrip(": "))
+            why = pod.message or pod.reason
+            await self._tell(service, models.EventKind.RESTARTED, detail=f"{pod.name}: {why}".rstrip(": "))
 
     async def _publish_routes(
         self, service: models.Service, routes: tuple[contract.Route, ...], *, ready: bool
