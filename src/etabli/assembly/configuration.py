@@ -4,7 +4,8 @@ Domain, port and scheme never change afterwards: addresses are signed (S3), kept
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,19 +77,42 @@ def load(layout: settings.Layout) -> Configuration:
     return Configuration(**{name: settings.section(model, content, name) for name, model in SECTIONS.items()})  # type: ignore[arg-type] # Each name has its own model.
 
 
+@contextmanager
+def fixed_at_first_start(layout: settings.Layout, options: StartOptions) -> Iterator[Configuration]:
+    """`fix_at_first_start` for what is done inside: a start that is refused fixes nothing, so that the next may say otherwise."""
+    before = layout.settings.read_bytes() if layout.settings.exists() else None
+    fix_at_first_start(layout, options)
+    try:
+        yield load(layout)
+    except errors.EtabliError:
+        if layout.database.exists():
+            raise
+        if before is None:
+            layout.settings.unlink()
+        else:
+            files.write_atomically(layout.settings, before)
+        raise
+
+
 def fix_at_first_start(layout: settings.Layout, options: StartOptions) -> None:
-    """Write `etabli.toml` where there is none; refuse options that would move a lab that has started."""
-    lab = _lab_section(options)
-    door = _door_section(options)
-    if layout.settings.exists():
-        _refuse_moving(settings.read(layout.settings), {"lab": lab, "front_door": door})
+    """Write in `etabli.toml` where the lab answers, after what an administrator wrote there before the first start.
+
+    Refused where options would move a lab that has started, or say other than the file.
+    """
+    lab, door, content = _lab_section(options), _door_section(options), settings.read(layout.settings)
+    if "lab" in content or layout.database.exists():
+        _refuse_moving(load(layout), lab, door)
         return
+    if "front_door" in content:
+        _refuse_moving(load(layout), {}, door)
+        door = {}
     _check(lab, door)
     text = "# Where the lab answers is fixed at its first start: addresses are signed and kept.\n"
     text += _toml("lab", {**_defaults(), **lab})
     if door:
         text += "\n" + _toml("front_door", door)
-    files.write_atomically(layout.settings, text)
+    before = layout.settings.read_text() + "\n" if content else ""
+    files.write_atomically(layout.settings, before + text)
 
 
 def _lab_section(options: StartOptions) -> dict[str, object]:
@@ -107,8 +131,9 @@ def _lab_section(options: StartOptions) -> dict[str, object]:
 
 def _door_section(options: StartOptions) -> dict[str, object]:
     section: dict[str, object] = {}
-    if options.certificate is not None or options.key is not None:
-        section = {"certificates": "files", "certificate": str(options.certificate), "key": str(options.key)}
+    for name, path in (("certificate", options.certificate), ("key", options.key)):
+        if path is not None:
+            section |= {"certificates": "files", name: str(path.absolute())}  # The front door has a folder of its own.
     if options.certificates is not None:
         section["certificates"] = options.certificates
     return section
@@ -125,15 +150,19 @@ def _check(lab: Mapping[str, object], door: Mapping[str, object]) -> None:
     settings.section(FrontDoorSettings, {"front_door": door}, "front_door")
 
 
-def _refuse_moving(content: Mapping[str, object], asked: Mapping[str, Mapping[str, object]]) -> None:
-    for name, section in asked.items():
-        kept = content.get(name, {})
-        for key, value in section.items():
-            if isinstance(kept, Mapping) and key in kept and kept[key] != value:
-                raise errors.Refused(
-                    f"this lab answers with {key} `{kept[key]}` since its first start, not `{value}`",
-                    hint="addresses are signed and kept; another lab is another data folder (ETABLI_DATA)",
-                )
+def _refuse_moving(kept: Configuration, lab: Mapping[str, object], door: Mapping[str, object]) -> None:
+    for key, value in lab.items():
+        if (held := getattr(kept.lab, key)) != value:
+            raise errors.Refused(
+                f"this lab answers with {key} `{held}` since its first start, not `{value}`",
+                hint="addresses are signed and kept; another lab is another data folder (ETABLI_DATA)",
+            )
+    for key, value in door.items():
+        if str(held := getattr(kept.front_door, key)) != value:
+            raise errors.Refused(
+                f"this lab was started with {key} `{held}`, not `{value}`",
+                hint=f"change `[front_door]` in `{settings.FILE_NAME}` of its data folder, then `etabli up`",
+            )
 
 
 def _toml(name: str, section: Mapping[str, object]) -> str:

@@ -51,23 +51,20 @@ class LocalLab:
         """Start the lab; what runs is adopted, what another version started is replaced, services are not touched."""
         self.layout.make()
         os.environ["PATH"] = processes.search_path(self.environ)
-        configuration.fix_at_first_start(
-            self.layout,
-            configuration.StartOptions(
-                domain=options.domain,
-                port=options.port,
-                listen=options.listen,
-                certificates=options.certificates,
-                certificate=options.certificate,
-                key=options.key,
-            ),
+        started = configuration.StartOptions(
+            domain=options.domain,
+            port=options.port,
+            listen=options.listen,
+            certificates=options.certificates,
+            certificate=options.certificate,
+            key=options.key,
         )
-        loaded = configuration.load(self.layout)
-        self._refuse_or_take_over(loaded.lab)
-        the_plan = processes.make(self.layout, loaded, environ=self.environ)
-        plan.save(the_plan, processes.path(self.layout))
+        with configuration.fixed_at_first_start(self.layout, started) as loaded:
+            self._refuse_or_take_over(loaded.lab)
+            the_plan = processes.make(self.layout, loaded, environ=self.environ)
+            plan.save(the_plan, processes.path(self.layout))
         announcement = self.layout.run / ANNOUNCEMENT
-        files.write_atomically(announcement, self._announcement(loaded.lab))
+        files.write_atomically(announcement, self._announcement(loaded))
         argv = [sys.executable, "-m", "etabli.components.supervisor", str(processes.path(self.layout))]
         if options.detach:
             self._detach(argv, the_plan, announcement)
@@ -152,13 +149,24 @@ class LocalLab:
             return ""
         return next((one.version for one in components if one.name == processes.PORTAL), "")
 
-    def _announcement(self, lab: settings.LabSettings) -> str:
+    def _announcement(self, loaded: configuration.Configuration) -> str:
+        lab = loaded.lab
         lines = [f"Etabli answers at {lab.origin}"]
         if link := self._first_link(lab):
             lines.append(f"Make the administrator, once: {link}")
         if lab.listen == "127.0.0.1":
             lines.append(
                 f"From another machine: ssh -L {lab.port}:127.0.0.1:{lab.port} {getpass.getuser()}@{os.uname().nodename}"
+            )
+        else:
+            names = f"`{lab.domain}`, `*.{lab.domain}` and `*.{lab.services_domain}`"
+            lines.append(f"Other devices find it once their DNS gives this machine's address for {names}")
+        if lab.https and loaded.front_door.own_authority:
+            root = self.layout.root_certificate
+            lines.append(
+                f"They trust it once they have its root certificate, which is no secret: {root}\n"
+                "  Phones and browsers import the file; on Debian, as root, beside a copy of it: "
+                "`cp root.crt /usr/local/share/ca-certificates/etabli.crt && update-ca-certificates`"
             )
         return "\n".join(lines) + "\n"
 
