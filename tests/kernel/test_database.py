@@ -1,5 +1,6 @@
 """The database."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -27,6 +28,33 @@ async def test_moments_come_back_aware_and_in_utc(tmp_path: Path) -> None:
         moment = await session.get_one(_Moment, 1)
     assert moment.at == paris
     assert moment.at.tzinfo is UTC
+    await db.close()
+
+
+async def test_units_of_work_come_in_the_order_they_were_asked_for(tmp_path: Path) -> None:
+    db = database.Database(database.sqlite_url(tmp_path / "x.db"))
+    await db.create_tables()
+    written: list[int] = []
+
+    async def write(number: int) -> None:
+        async with db.session() as session:
+            session.add(_Moment(id=number, at=datetime.now(UTC)))
+            await session.flush()
+            await asyncio.sleep(0)
+            written.append(number)
+
+    await asyncio.gather(*(write(number) for number in range(40)))
+    assert written == list(range(40))
+    await db.close()
+
+
+async def test_a_session_inside_a_session_is_refused_and_does_not_wait_for_itself(tmp_path: Path) -> None:
+    db = database.Database(database.sqlite_url(tmp_path / "x.db"))
+    with pytest.raises(RuntimeError, match="inside a session"):
+        async with db.session(), db.session():
+            raise AssertionError("never")
+    async with db.session() as session:
+        await session.execute(text("select 1"))
     await db.close()
 
 
