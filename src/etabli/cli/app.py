@@ -38,7 +38,8 @@ def create(local: ports.Lab) -> typer.Typer:
             None, "--as", metavar="WHO", envvar="ETABLI_AS", help="Act as this person; else the first administrator."
         ),
     ) -> None:
-        context.obj = client.Client(local.socket, acting_as=acting_as)
+        context.obj = calling = client.Client(local.socket, acting_as=acting_as)
+        context.call_on_close(calling.close)
 
     lab.add_to(app, local)
     services.add_to(app)
@@ -49,15 +50,22 @@ def create(local: ports.Lab) -> typer.Typer:
 def run(app: typer.Typer) -> int:
     """Run the command that was typed; its exit status."""
     try:
-        app(standalone_mode=False)
+        app()
+        sys.stdout.flush()
     except errors.EtabliError as error:
         output.complain(error)
         return next(EXIT_STATUS[kind] for kind in type(error).__mro__ if kind in EXIT_STATUS)
-    except (typer.Exit, SystemExit) as end:
-        return end.exit_code if isinstance(end, typer.Exit) else int(end.code or 0)
-    except (KeyboardInterrupt, typer.Abort):
+    except SystemExit as end:  # Typer ends every command so: its usage errors are 2, as ours of that kind.
+        # Typer and Rich both turn a reader that went away into 1.
+        return _unread() if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
+    except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `etabli ls | head` is no error.
-        return 0
+        return _unread()
+    return 0
+
+
+def _unread() -> int:
+    """`etabli ls | head` is no error; what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -15,12 +15,13 @@ FIRST_ADMINISTRATOR = "@admin"
 TIMEOUT = httpx.Timeout(30.0, read=None)  # Logs are followed for as long as they come.
 
 _BY_STATUS: Mapping[int, type[errors.EtabliError]] = {
-    400: errors.Invalid,
+    400: errors.Refused,
     403: errors.Forbidden,
     404: errors.NotFound,
     409: errors.Conflict,
+    413: errors.Invalid,
     422: errors.Invalid,
-    503: errors.Unavailable,
+    500: errors.EtabliError,  # A mistake of the lab's: asking again is no cure.
 }
 
 
@@ -35,6 +36,10 @@ class Client:
             headers={"X-Etabli-Operator": acting_as or FIRST_ADMINISTRATOR, "Accept": "application/json"},
             timeout=TIMEOUT,
         )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
 
     def get(self, path: str, **parameters: str) -> object:
         """What is at `path`."""

@@ -112,8 +112,15 @@ def merged(values: Json, sets: list[str]) -> Json:
             tree = cast("Json", tree.setdefault(key, {}))
             if not isinstance(tree, dict):
                 raise errors.Invalid(f"`{path}` goes through a value that has no keys", fields={path: "no such key"})
-        tree[last] = yaml.safe_load(value) if value else ""
+        tree[last] = _scalar(path, value)
     return values
+
+
+def _scalar(path: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as error:
+        raise errors.Invalid(f"`{path}` is not set to YAML", hint="quote what has brackets or colons") from error
 
 
 def _read_values(file: typer.FileText | None) -> Json:
