@@ -102,12 +102,14 @@ class Belongings:
     alive: set[str] = field(default_factory=set)
     count: int = 0
     away: bool = False
+    asked: int = 0  # How often while it was away.
 
     async def authorities(self) -> ports.Authorities:
         return ports.Authorities()
 
     async def prepare(self, *, ground: ports.Ground) -> Mapping[str, str]:
         if self.away:
+            self.asked += 1
             raise errors.Unavailable("the store does not answer")
         return {"ETABLI_BUCKET": ground.slug}
 

@@ -138,9 +138,23 @@ async def test_a_launch_while_the_store_is_away_says_try_again_and_leaves_nothin
     lab: rooms.Lab, portal: rooms.Portal
 ) -> None:
     lab.belongings.away = True
+    launching = asyncio.ensure_future(portal.launch())
+    while not launching.done():
+        await lab.clock.advance(timedelta(seconds=1))
     with pytest.raises(errors.Unavailable):
-        await portal.launch()
+        launching.result()
+    assert lab.belongings.asked > 1
     assert lab.belongings.kept == {}
+
+
+async def test_a_launch_waits_for_a_store_that_is_coming_back(lab: rooms.Lab, portal: rooms.Portal) -> None:
+    lab.belongings.away = True
+    launching = asyncio.ensure_future(portal.launch())
+    while lab.belongings.asked < 3:
+        await lab.clock.advance(timedelta(milliseconds=100))
+    lab.belongings.away = False
+    await lab.clock.advance(timedelta(seconds=1))
+    assert (await launching).state is State.WAITING
 
 
 async def test_names_with_quotes_and_any_script_are_kept_as_typed(portal: rooms.Portal) -> None:

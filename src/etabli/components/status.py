@@ -102,5 +102,5 @@ def _seen(component: models.Component, status: models.Status) -> models.Status:
     """What looking at the process tells, where nobody watches whether it answers."""
     ref = child.find(component)
     if ref is None:
-        return replace(status, state=models.State.STOPPED, ready=False, pid=None)
-    return replace(status, ready=False, pid=ref.pid)
+        return replace(status, state=models.State.STOPPED, ready=False, pid=None, failures=0)
+    return replace(status, ready=False, pid=ref.pid, failures=0)  # Ends that nobody watching counted are over.

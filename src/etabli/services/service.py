@@ -5,9 +5,10 @@ reconciler makes it so.
 """
 
 import unicodedata
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -21,7 +22,11 @@ from etabli.services.settings import ServicesSettings
 log = structlog.get_logger()
 
 NAME_LENGTH = 100
+PATIENCE = timedelta(seconds=15)  # A store or vault that was just started, or killed, answers within this.
+ASK_AGAIN = timedelta(milliseconds=250)
 HEALTH_SECONDS = 2.0  # How old the engine's free resources may be when a form shows them.
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -242,8 +247,8 @@ class Services:
     ) -> models.Service:
         """Keep the service, its secrets and its identity; undone where any of it fails or the key was used."""
         belongings = self._rooms.belongings
-        variables = await belongings.prepare(ground=ground)
-        vault = await belongings.vault_token(ground=ground)
+        variables = await self._patiently(lambda: belongings.prepare(ground=ground))
+        vault = await self._patiently(lambda: belongings.vault_token(ground=ground))
         stored = False
         try:
             token = await self._rooms.people.issue_token(service_id=draft.id, project_id=ground.project_id)
@@ -256,7 +261,8 @@ class Services:
                 secret_variables={"VAULT_TOKEN": vault.token, "AWS_CONTAINER_AUTHORIZATION_TOKEN": token},
             )
             sealed, data = manifests.seal(identified)
-            await belongings.keep(key=reconcile.secret_key(draft.id, draft.revision), data=data)
+            kept = reconcile.secret_key(draft.id, draft.revision)
+            await self._patiently(lambda: belongings.keep(key=kept, data=data))
             revision = models.Revision(
                 service_id=draft.id,
                 number=draft.revision,
@@ -275,6 +281,18 @@ class Services:
         if first is None:
             raise own.ServiceNotFound(draft.id)
         return first
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Nobody is refused a launch because a part of the lab is coming back this very moment. Unavailable after PATIENCE."""
+        clock = self._rooms.clock
+        last = clock.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                return await ask()
+            except errors.Unavailable:
+                if clock.monotonic() >= last:
+                    raise
+            await clock.sleep(ASK_AGAIN)
 
     async def _undo(self, draft: models.Service, *, accessor: str) -> None:
         await self._rooms.people.end_token(service_id=draft.id)

@@ -79,6 +79,6 @@ def message(end: sandbox.Inspection) -> str:
         return "it used more memory than its limit and was ended"
     if end.phase is sandbox.Phase.FAILED:
         return f"it could not be started: {end.message}" if end.message else "it could not be started"
-    if end.phase is sandbox.Phase.KILLED:
+    if end.phase is sandbox.Phase.KILLED or end.exit_code == KILLED:
         return "it was killed from outside"
     return "it ended well" if end.exit_code == 0 else f"it ended with exit code {end.exit_code}"
