@@ -216,20 +216,28 @@ class LocalLab:
 
 
 async def _end_services(opened: parts.Parts) -> int:
-    """End every service's sandboxes, as `stop` does; the next start brings back those that were to run. How many there were."""
+    """End every service's sandboxes, as `stop` does, and what projects stand on; the next start brings back those that were to run.
+
+    How many services there were.
+    """
     await opened.engine.start()
-    ended = 0
-    for record in await opened.services.all() if await opened.has_database() else ():
-        handle = record.service.handle
-        if handle is None:
-            continue
+    records = await opened.services.all() if await opened.has_database() else ()
+    handles = [record.service.handle for record in records if record.service.handle is not None]
+    for handle in handles:
         await opened.engine.stop(handle, grace=GRACE)
-        for _ in range(int((GRACE.total_seconds() + 5) / POLL_SECONDS)):
-            if (await opened.engine.status(handle)).phase in {contract.Phase.STOPPED, contract.Phase.GONE}:
-                ended += 1
-                break
-            await asyncio.sleep(POLL_SECONDS)
-    return ended
+    ended = await asyncio.gather(*(_ended(opened.engine, handle) for handle in handles))
+    await opened.engine.close()  # Or it would bring the grounds back.
+    await opened.sandboxes.end_grounds()
+    return sum(ended)
+
+
+async def _ended(engine: contract.Engine, handle: contract.Handle) -> bool:
+    """Whether a service that was told to stop has, within its grace and a little more."""
+    for _ in range(int((GRACE.total_seconds() + 5) / POLL_SECONDS)):
+        if (await engine.status(handle)).phase in {contract.Phase.STOPPED, contract.Phase.GONE}:
+            return True
+        await asyncio.sleep(POLL_SECONDS)
+    return False
 
 
 async def _findings(opened: parts.Parts) -> Sequence[ports.Row]:

@@ -25,6 +25,7 @@ from etabli.sandbox.spawning import Spawner
 
 log = structlog.get_logger()
 
+GROUNDS_FOLDER = "g"  # Under the run folder, short: a socket's path has at most 107 bytes (unix(7)).
 AGENT_FILE, PASTA_FILE, PODS_FOLDER, SERVICES_FILE = "agent.json", "pasta.json", "pods", "services.json"
 WHOLE_FILE = "whole.json"  # The holder that has all that belongs to it.
 _COME_UP = timedelta(seconds=5)  # How long pasta or an agent may take.
@@ -62,7 +63,7 @@ class Grounds:
 
     def plan(self, ground_id: str, *, enclave: bool) -> Plan:
         """What the ground of this id is to be. Refused where the machine has no ids left."""
-        folder = self._run / "g" / ground_id
+        folder = self._run / GROUNDS_FOLDER / ground_id
         if enclave:
             return Plan(ground_id, folder, None, None)
         index = ids.ground_index(files.private_folder(self._state), ground_id)
@@ -100,6 +101,11 @@ class Grounds:
                     await supervision.wait(ref)
             self._remove_sockets(plan.folder)
             await asyncio.to_thread(shutil.rmtree, plan.folder, ignore_errors=True)
+
+    async def remove_all(self) -> None:
+        """End every ground of this lab that stands."""
+        for folder in list((self._run / GROUNDS_FOLDER).glob("*")):
+            await self.remove(Plan(folder.name, folder, identities=None, router=None))
 
     async def ensure_pod(self, ground: models.Ground, pod_id: str, address: str) -> None:
         """Make a pod's network unless it is there."""

@@ -65,6 +65,10 @@ class Sandboxes:
         """End a ground, once its sandboxes ended. Its uid stays its own for ever: files may still belong to it."""
         await self._grounds.remove(self._grounds.plan(ground.id, enclave=not ground.gateway))
 
+    async def end_grounds(self) -> None:
+        """End whatever stands, when the whole lab is stopped and its sandboxes ended."""
+        await self._grounds.remove_all()
+
     async def ensure_pod(self, ground: models.Ground, pod_id: str, *, address: str) -> models.PodNetwork:
         """A pod's network at `address` (`ground.pod_address(n)`), made or found."""
         await self._grounds.ensure_pod(ground, pod_id, address)
