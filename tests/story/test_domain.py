@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -152,6 +153,18 @@ def test_a_lab_that_answers_is_not_moved(lab: DomainLab) -> None:
     assert "this lab was started with certificates `internal`" in lab.etabli(
         "up", "--certificates", "on-demand", check=False
     )
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze: systemd reads the unit")
+def test_systemd_accepts_the_unit_that_starts_the_lab_at_boot(lab: DomainLab, tmp_path: Path) -> None:
+    unit = tmp_path / "etabli.service"
+    unit.write_text(lab.etabli("service", "install", "--print"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert [line for line in done.stderr.splitlines() if str(unit) in line] == []
+    assert "Delegate=yes" in unit.read_text()
+    assert f"ETABLI_DATA={lab.data}" in unit.read_text()
 
 
 def test_a_second_device_runs_a_notebook_and_every_tool_inside_trusts_the_lab(

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from etabli.assembly import configuration, parts, processes
+from etabli.assembly import configuration, parts, processes, unit
 from etabli.cli import ports
 from etabli.components import child, models, plan, status, supervisor
 from etabli.engines import contract
@@ -102,12 +102,16 @@ class LocalLab:
         return self._with_parts(_findings)
 
     def unit(self) -> str:
-        """The systemd unit. Its stop leaves components and services to the next start; `etabli down` stops them."""
-        return UNIT.format(
-            user=getpass.getuser(),
+        """The systemd unit. Its stop leaves components and services to the next start; `etabli down` stops them. Refused to root."""
+        if os.geteuid() == 0:
+            raise errors.Refused(
+                "a lab never runs as root, and its unit names whose it is",
+                hint="`runuser -u USER -- etabli service install --print > /etc/systemd/system/etabli.service`, by the lab's own user",
+            )
+        return unit.render(
+            unit.Owner(name=getpass.getuser(), uid=os.geteuid()),
+            layout=self.layout,
             python=sys.executable,
-            data=self.layout.data,
-            run=self.layout.run,
             folder=Path(__file__).resolve().parents[3],
         )
 
@@ -216,28 +220,20 @@ class LocalLab:
 
 
 async def _end_services(opened: parts.Parts) -> int:
-    """End every service's sandboxes, as `stop` does, and what projects stand on; the next start brings back those that were to run.
-
-    How many services there were.
-    """
+    """End every service's sandboxes, as `stop` does; the next start brings back those that were to run. How many there were."""
     await opened.engine.start()
-    records = await opened.services.all() if await opened.has_database() else ()
-    handles = [record.service.handle for record in records if record.service.handle is not None]
-    for handle in handles:
+    ended = 0
+    for record in await opened.services.all() if await opened.has_database() else ():
+        handle = record.service.handle
+        if handle is None:
+            continue
         await opened.engine.stop(handle, grace=GRACE)
-    ended = await asyncio.gather(*(_ended(opened.engine, handle) for handle in handles))
-    await opened.engine.close()  # Or it would bring the grounds back.
-    await opened.sandboxes.end_grounds()
-    return sum(ended)
-
-
-async def _ended(engine: contract.Engine, handle: contract.Handle) -> bool:
-    """Whether a service that was told to stop has, within its grace and a little more."""
-    for _ in range(int((GRACE.total_seconds() + 5) / POLL_SECONDS)):
-        if (await engine.status(handle)).phase in {contract.Phase.STOPPED, contract.Phase.GONE}:
-            return True
-        await asyncio.sleep(POLL_SECONDS)
-    return False
+        for _ in range(int((GRACE.total_seconds() + 5) / POLL_SECONDS)):
+            if (await opened.engine.status(handle)).phase in {contract.Phase.STOPPED, contract.Phase.GONE}:
+                ended += 1
+                break
+            await asyncio.sleep(POLL_SECONDS)
+    return ended
 
 
 async def _findings(opened: parts.Parts) -> Sequence[ports.Row]:
@@ -293,28 +289,3 @@ def _last_words(log: Path) -> str:
 
 def _size(size: int) -> str:
     return f"{size / (1 << 20):.0f} MiB"
-
-
-UNIT = """\
-[Unit]
-Description=Etabli, a data lab
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-User={user}
-WorkingDirectory={folder}
-Environment=ETABLI_DATA={data} ETABLI_RUN={run}
-ExecStartPre=+{python} -m etabli.sandbox.preparation {user}
-ExecStart={python} -m etabli.main up
-# Notebooks run on while the lab is restarted or upgraded: only the supervisor is stopped, and the next one adopts the rest.
-KillMode=process
-KillSignal=SIGHUP
-# Limits of services are cgroups below the unit's own.
-Delegate=yes
-Restart=on-failure
-RestartSec=2
-
-[Install]
-WantedBy=multi-user.target
-"""

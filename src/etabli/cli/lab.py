@@ -102,7 +102,9 @@ def _service(local: ports.Lab) -> typer.Typer:
         try:
             UNIT.write_text(unit)
         except PermissionError:
-            print(f"as root: etabli service install --print > {UNIT} && systemctl enable --now etabli")
+            print(
+                f"by root's hand: etabli service install --print | sudo tee {UNIT} && sudo systemctl enable --now etabli"
+            )
             raise typer.Exit(4) from None
         print("now: systemctl daemon-reload && systemctl enable --now etabli")
 
