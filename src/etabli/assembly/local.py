@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from etabli.assembly import configuration, parts, processes, unit
+from etabli.assembly import configuration, parts, processes, revisions, unit
 from etabli.cli import ports
 from etabli.components import child, models, plan, status, supervisor
 from etabli.engines import contract
@@ -60,7 +60,8 @@ class LocalLab:
             key=options.key,
         )
         with configuration.fixed_at_first_start(self.layout, started) as loaded:
-            self._refuse_or_take_over(loaded.lab)
+            revisions.refuse_newer(self.layout.database)  # Before anything that runs is touched.
+        self._refuse_or_take_over(loaded.lab)
             the_plan = processes.make(self.layout, loaded, environ=self.environ)
             plan.save(the_plan, processes.path(self.layout))
         announcement = self.layout.run / ANNOUNCEMENT
@@ -220,20 +221,28 @@ class LocalLab:
 
 
 async def _end_services(opened: parts.Parts) -> int:
-    """End every service's sandboxes, as `stop` does; the next start brings back those that were to run. How many there were."""
+    """End every service's sandboxes, as `stop` does, and what projects stand on; the next start brings back those that were to run.
+
+    How many services there were.
+    """
     await opened.engine.start()
-    ended = 0
-    for record in await opened.services.all() if await opened.has_database() else ():
-        handle = record.service.handle
-        if handle is None:
-            continue
+    records = await opened.services.all() if await opened.has_database() else ()
+    handles = [record.service.handle for record in records if record.service.handle is not None]
+    for handle in handles:
         await opened.engine.stop(handle, grace=GRACE)
-        for _ in range(int((GRACE.total_seconds() + 5) / POLL_SECONDS)):
-            if (await opened.engine.status(handle)).phase in {contract.Phase.STOPPED, contract.Phase.GONE}:
-                ended += 1
-                break
-            await asyncio.sleep(POLL_SECONDS)
-    return ended
+    ended = await asyncio.gather(*(_ended(opened.engine, handle) for handle in handles))
+    await opened.engine.close()  # Or it would bring the grounds back.
+    await opened.sandboxes.end_grounds()
+    return sum(ended)
+
+
+async def _ended(engine: contract.Engine, handle: contract.Handle) -> bool:
+    """Whether a service that was told to stop has, within its grace and a little more."""
+    for _ in range(int((GRACE.total_seconds() + 5) / POLL_SECONDS)):
+        if (await engine.status(handle)).phase in {contract.Phase.STOPPED, contract.Phase.GONE}:
+            return True
+        await asyncio.sleep(POLL_SECONDS)
+    return False
 
 
 async def _findings(opened: parts.Parts) -> Sequence[ports.Row]:
