@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from etabli.assembly import migrations
+from etabli.assembly import migrations, revisions
 from etabli.kernel import errors
 from etabli.kernel.database import Table
 from etabli.services import store
@@ -57,8 +58,8 @@ def newer(tmp_path: Path) -> Scripts:
 
     def write(then: str) -> Path:
         folder = tmp_path / "newer"
-        shutil.copytree(migrations.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions/9999_next.py").write_text(NEXT.format(before=_head(), then=then))
+        shutil.copytree(revisions.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "versions/next_adds_a_mark.py").write_text(NEXT.format(before=_head(), then=then))
         return folder
 
     return write
@@ -124,9 +125,14 @@ def test_ended_half_way_it_changed_nothing_and_the_next_one_goes_through(
     with closing(sqlite3.connect(database)) as opened:
         assert opened.execute("pragma integrity_check").fetchall() == [("ok",)]
     migrations.migrate(database, now=NOW)  # This version goes on with it.
-    (scripts / "versions/9999_next.py").write_text(NEXT.format(before=before, then="pass"))
+    (scripts / "versions/next_adds_a_mark.py").write_text(NEXT.format(before=before, then="pass"))
     migrations.migrate(database, now=NOW, scripts=scripts)
     assert _slugs(database) == ["alice", "half"]
+
+
+def test_every_revision_is_in_a_file_of_its_name() -> None:
+    for script in ScriptDirectory.from_config(migrations.configuration(Path("none.db"))).walk_revisions():
+        assert Path(script.path).name.startswith(f"{script.revision}_")
 
 
 def test_only_the_last_copies_are_kept(database: Path, newer: Scripts) -> None:
@@ -143,11 +149,11 @@ def test_only_the_last_copies_are_kept(database: Path, newer: Scripts) -> None:
 
 
 def _head() -> str:
-    return sorted(path.name for path in (migrations.SCRIPTS / "versions").glob("[0-9]*.py"))[-1].partition("_")[0]
+    return sorted(path.name for path in (revisions.SCRIPTS / "versions").glob("[0-9]*.py"))[-1].partition("_")[0]
 
 
 def _revision(database: Path) -> str | None:
-    return migrations.current_revision(database)
+    return revisions.current(database)
 
 
 def _execute(database: Path, statement: str) -> None:

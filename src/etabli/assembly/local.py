@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from etabli.assembly import configuration, parts, processes, unit
+from etabli.assembly import configuration, parts, processes, revisions, unit
 from etabli.cli import ports
 from etabli.components import child, models, plan, status, supervisor
 from etabli.engines import contract
@@ -60,6 +60,7 @@ class LocalLab:
             key=options.key,
         )
         with configuration.fixed_at_first_start(self.layout, started) as loaded:
+            revisions.refuse_newer(self.layout.database)  # Before anything that runs is touched.
             self._refuse_or_take_over(loaded.lab)
             the_plan = processes.make(self.layout, loaded, environ=self.environ)
             plan.save(the_plan, processes.path(self.layout))
