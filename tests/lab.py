@@ -49,6 +49,7 @@ class Lab:
     folder: Path
     port: int
     link: str = ""
+    python: Path = Path(sys.executable)  # Whose Etabli it is.
 
     @property
     def origin(self) -> str:
@@ -66,7 +67,7 @@ class Lab:
         """A command of `etabli`; what it printed. Its errors are in the failure."""
         environ = {**os.environ, "ETABLI_DATA": str(self.data), "ETABLI_RUN": str(self.run)}
         done = subprocess.run(
-            [sys.executable, "-m", "etabli.main", *arguments],
+            [self.python, "-m", "etabli.main", *arguments],
             env=environ,
             cwd=TREE,
             capture_output=True,

@@ -1,0 +1,89 @@
+"""An upgrade under an open notebook, and the way back refused: a copy of this version that becomes newer, then older again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etabli.assembly import revisions
+from etabli.kernel.processes import ProcessRef
+from tests import lab as labs
+from tests.story import people
+
+pytestmark = [pytest.mark.binaries, pytest.mark.timeout(900)]
+REPLACED, ADOPTED = ("portal", "authoriser"), ("caddy", "seaweedfs", "openbao")
+REVISION = """
+\"\"\"Add a table.
+
+Came with a version to come.
+\"\"\"
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "next", "{before}", None, None
+
+
+def upgrade() -> None:
+    op.create_table("marks", sa.Column("id", sa.String(32), primary_key=True))
+"""
+
+
+@pytest.fixture
+def copy() -> Iterator[Path]:
+    """A copy of this tree's program, with an interpreter of its own."""
+    with tempfile.TemporaryDirectory(prefix="etb-", dir="/tmp") as folder:
+        made = Path(folder)
+        leave = shutil.ignore_patterns("__pycache__")
+        for part in ("src", "charts", "environments"):
+            shutil.copytree(labs.TREE / part, made / part, ignore=leave)
+        venv.create(made / "venv", symlinks=True, with_pip=False)
+        # Lines of a .pth file that are folders go on sys.path as they are: the packages, without this tree's own Etabli.
+        packages = Path(pytest.__file__).parent.parent
+        (site,) = (made / "venv/lib").glob("python3*/site-packages")
+        (site / "copy.pth").write_text(f"{made / 'src'}\n{packages}\n")
+        yield made
+
+
+def test_an_upgrade_keeps_the_notebook_and_the_way_back_is_refused(copy: Path) -> None:
+    scripts = copy / "src/etabli/migrations/versions"
+    with labs.lab() as lab:
+        lab.python = copy / "venv/bin/python"
+        lab.up()
+        alice = people.joined(lab, lab.link, "Alice")
+        notebook = lab.launch("--name", "notebook")
+        origin = alice.open(notebook)
+        kernel = alice.ask("POST", f"{origin}/api/kernels", json={}).json()["id"]
+        before, pod = _components(lab), people.init(lab, notebook)
+
+        def answers() -> bool | None:
+            return kernel in alice.ask("GET", f"{origin}/api/kernels").text or None
+
+        was = revisions.current(lab.data / "etabli.db")
+        (scripts / "next_adds_a_table.py").write_text(REVISION.format(before=was))
+        lab.up()
+        lab.until(answers, 30)
+        after = _components(lab)
+        assert people.init(lab, notebook) == pod
+        assert [name for name in before if after[name] != before[name]] == list(REPLACED)
+        assert revisions.current(lab.data / "etabli.db") == "next"
+        (saved,) = (lab.data / "backups").glob("*.db")
+        assert revisions.current(saved) == was
+        lab.until_state(notebook, "ready")
+
+        (scripts / "next_adds_a_table.py").unlink()
+        told = lab.etabli("up", "--detach", check=False)
+        assert "error: this lab's data was written by a newer Etabli (revision `next`)" in told
+        assert "hint: start it with that version" in told
+        assert _components(lab) == after
+        assert people.init(lab, notebook) == pod
+        assert answers()
+
+
+def _components(lab: labs.Lab) -> dict[str, ProcessRef]:
+    return {name: lab.component(name) for name in (*REPLACED, *ADOPTED)}
