@@ -233,6 +233,7 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{owned.free_port()}"
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {str(folder / "homes/{username}")!r}
 c.Spawner.default_url = "/lab"
+c.LocalProcessSpawner.interrupt_timeout = 1
 c.Spawner.http_timeout = c.Spawner.start_timeout = {int(READY_SECONDS)}
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
