@@ -49,3 +49,12 @@ def test_what_a_chart_says_of_authorities_wins() -> None:
 def test_nothing_changes_where_every_tools_own_list_is_enough() -> None:
     given = _identified({"name": "main"})
     assert manifests.trust(given, service_id="s", authorities=ports.Authorities()) == given
+
+
+def test_a_list_that_is_seen_inside_is_named_and_not_copied() -> None:
+    seen = ports.Authorities(variables=("SSL_CERT_FILE",), system=SYSTEM)
+    pod, secret, _ = manifests.trust(_identified({"name": "main"}), service_id="s", authorities=seen)
+    container = cast("dict[str, list[contract.Manifest]]", pod["spec"])["containers"][0]
+    assert cast("list[object]", container["env"])[0] == {"name": "SSL_CERT_FILE", "value": SYSTEM}
+    assert len(cast("list[object]", container["volumeMounts"])) == 1
+    assert list(cast("dict[str, str]", secret["data"])) == ["token"]

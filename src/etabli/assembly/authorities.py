@@ -4,42 +4,52 @@ Nothing is given where the lists that come with every tool are enough: a lab on 
 machine whose administrator named no authority.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from etabli.components import caddy
 from etabli.components.settings import FrontDoorSettings
+from etabli.environments.indexes import CA_READERS, SEEN_INSIDE
 from etabli.kernel import errors, settings
+from etabli.services import ports
 
 # Where distributions keep the list of public authorities: Debian and its kin, Fedora and its kin.
 SYSTEM = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
 
 
-def bundle(
-    layout: settings.Layout, *, lab: settings.LabSettings, door: FrontDoorSettings, administrators: Path | None
-) -> str:
-    """The list as PEM; empty where services need none of ours. Unavailable while the lab's own authority is not made.
+@dataclass(frozen=True)
+class Trust:
+    """Of one lab. `administrators` is the list that its administrator named (`SSL_CERT_FILE`, pip's `cert`…)."""
 
-    Tools read one list in place of their own, so that it holds the public authorities too.
-    """
-    own = [administrators] if administrators is not None else []
-    if lab.https and door.own_authority:
-        own.append(caddy.root_certificate(layout))
-    elif lab.https and door.certificates == "files" and door.certificate is not None:
-        own.append(
-            door.certificate
-        )  # An institution's authority, or none at all: what signs it is at the end of its chain.
-    if not own:
-        return ""
-    return "\n".join(map(_read, dict.fromkeys([*_system(), *own])))
+    layout: settings.Layout
+    lab: settings.LabSettings
+    door: FrontDoorSettings
+    administrators: Path | None
 
+    def read(self) -> ports.Authorities:
+        """What services trust now. Unavailable while the lab's own authority is being made.
 
-def system_list() -> str:
-    """Where this machine, and so a service that sees its system, has that list; empty where it has none."""
-    return next((str(path.resolve()) for path in _system()), "")
+        Tools read one list in place of their own, so that ours holds the public authorities too.
+        """
+        public = next((path for path in SYSTEM if path.is_file()), None)
+        signs = self._signs()
+        if signs is None and self.administrators is None:
+            return ports.Authorities()
+        if signs is None and str(self.administrators).startswith(SEEN_INSIDE):
+            return ports.Authorities(variables=CA_READERS, system=str(self.administrators))
+        lists = dict.fromkeys(path for path in (public, self.administrators, signs) if path is not None)
+        return ports.Authorities(
+            pem="\n".join(map(_read, lists)), variables=CA_READERS, system=str(public.resolve()) if public else ""
+        )
 
-
-def _system() -> list[Path]:
-    return [path for path in SYSTEM if path.is_file()][:1]
+    def _signs(self) -> Path | None:
+        """Who signs the lab's certificates, where that may be nobody that tools know."""
+        if not self.lab.https:
+            return None
+        if self.door.own_authority:
+            return caddy.root_certificate(self.layout)
+        # An institution's authority, or nobody's: what signs is at the end of its chain.
+        return self.door.certificate if self.door.certificates == "files" else None
 
 
 def _read(path: Path) -> str:

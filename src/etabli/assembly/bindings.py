@@ -1,7 +1,7 @@
 """What services need, kept by identity, the catalogue, storage and the vault: each in its own words, here in one another's."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etabli.assembly import authorities
@@ -135,7 +135,7 @@ class Belongings:
     storage: Storage
     vault: Vault
     environments: Environments
-    trusted: Callable[[], str]  # The list of certificate authorities, PEM, read from files.
+    trust: authorities.Trust
 
     async def prepare(self, *, ground: ports.Ground) -> Mapping[str, str]:
         """See that the bucket is there, with its sample the first time; the variables of every service of the project."""
@@ -163,8 +163,7 @@ class Belongings:
 
     async def authorities(self) -> ports.Authorities:
         """The machine's, the administrator's and the lab's own."""
-        pem = await asyncio.to_thread(self.trusted)
-        return ports.Authorities(pem=pem, variables=CA_READERS, system=authorities.system_list())
+        return await asyncio.to_thread(self.trust.read)
 
     async def vault_token(self, *, ground: ports.Ground) -> ports.VaultToken:
         """A vault token for the project."""

@@ -83,9 +83,9 @@ def trust(
 ) -> tuple[contract.Manifest, ...]:
     """Put a list of authorities beside the token that `identify` gave, and in the place of the system's; variables name it too.
 
-    As everywhere, what a container sets itself wins. Nothing changes where the list is empty.
+    As everywhere, what a container sets itself wins. Without a list of ours, variables name the one that is there.
     """
-    if not authorities.pem:
+    if authorities == ports.Authorities():
         return manifests
     return tuple(_trust_one(manifest, f"etabli-{service_id}", authorities) for manifest in manifests)
 
@@ -183,16 +183,21 @@ def _identify_one(manifest: contract.Manifest, *, name: str, variables: Mapping[
 
 
 def _trust_one(manifest: contract.Manifest, name: str, authorities: ports.Authorities) -> contract.Manifest:
-    if manifest.get("kind") == "Secret" and _name(manifest) == name:
+    if authorities.pem and manifest.get("kind") == "Secret" and _name(manifest) == name:
         return {**manifest, "data": {**_mapping(manifest.get("data")), AUTHORITIES_KEY: _b64(authorities.pem)}}
     if _template(manifest) is None:
         return manifest
     changed = copy.deepcopy(manifest)
     for container in _containers(_template(changed) or {}):
         tree = cast("Tree", container)
-        _add_variables(tree, dict.fromkeys(authorities.variables, f"{IDENTITY_FOLDER}/{AUTHORITIES_KEY}"))
+        path = f"{IDENTITY_FOLDER}/{AUTHORITIES_KEY}" if authorities.pem else authorities.system
+        _add_variables(tree, dict.fromkeys(authorities.variables, path))
         mounts = cast("list[object]", tree.setdefault("volumeMounts", []))
-        if authorities.system and all(_mapping(one).get("mountPath") != authorities.system for one in mounts):
+        if (
+            authorities.pem
+            and authorities.system
+            and all(_mapping(one).get("mountPath") != authorities.system for one in mounts)
+        ):
             one_file = {"mountPath": authorities.system, "subPath": AUTHORITIES_KEY}
             mounts.append({"name": IDENTITY_VOLUME, **one_file, "readOnly": True})
     return changed

@@ -128,11 +128,11 @@ class Belongings(Protocol):
 
 @dataclass(frozen=True)
 class Authorities:
-    """A list of certificate authorities, PEM; empty where every tool's own list is enough."""
+    """A list of certificate authorities, PEM. Empty: the one at `system` inside is enough, or every tool's own."""
 
     pem: str = ""
-    variables: tuple[str, ...] = ()  # By which tools are told of such a list.
-    system: str = ""  # Where the system keeps its own list, for tools that are told of none; empty: nowhere.
+    variables: tuple[str, ...] = ()  # By which tools are told of a list.
+    system: str = ""  # Where the system keeps its list, which tools read that are told of none; empty: nowhere.
 
 
 @dataclass(frozen=True)
