@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import structlog
 from sqlalchemy import event, insert
 
 from bench.report import LeftOut, Peer, Row, Series
@@ -40,6 +41,17 @@ class Measured:
 
 def pages(setting: Setting) -> list[Row | LeftOut]:
     """The same requests over 1 × 1, 1 × 10 and 1,000 × 10 services: the number of queries must be one."""
+    with (setting.work / "pages.log").open(
+        "w"
+    ) as log:  # A line each request, as the portal writes it; not among our own.
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=log))
+        try:
+            return _pages(setting)
+        finally:
+            structlog.reset_defaults()
+
+
+def _pages(setting: Setting) -> list[Row | LeftOut]:
     count = setting.times(1000, quick=100)
     rows: list[Row | LeftOut] = []
     small = asyncio.run(_measure(setting.work / "pages-1", people=1, each=1, count=20))
