@@ -96,6 +96,16 @@ class DomainLab(labs.Lab):
     def up(self) -> None:
         self.told = self.etabli("up", "--detach", "--domain", DOMAIN, "--port", str(self.port), *self.options)
         self.link = next((line.split(": ", 1)[1] for line in self.told.splitlines() if "welcome?token=" in line), "")
+        self.until(self._is_certified, 20)  # The lab's authority signs right after it first listens.
+
+    def _is_certified(self) -> bool | None:
+        root = self.data / "root.crt"
+        if "root certificate" not in self.told:
+            return True
+        try:
+            return bool(self.handshake(DOMAIN, ssl.create_default_context(cafile=str(root)))) or None
+        except OSError:
+            return None
 
     def handshake(self, host: str, context: ssl.SSLContext) -> str:
         """Who signed the certificate that is shown for a host; raises where none is, or it is not trusted."""
