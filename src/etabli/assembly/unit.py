@@ -64,6 +64,8 @@ RequiresMountsFor={mounts}
 User={user}
 WorkingDirectory={folder}
 Environment={environment}
+# Proxies and authorities, where an administrator sets them for everybody.
+EnvironmentFile=-/etc/environment
 {before}
 ExecStart={start}
 # Notebooks run on while the lab is restarted or upgraded: only the supervisor is stopped, and the next one adopts the rest.
