@@ -32,7 +32,7 @@ async def main(root: Path, folder: Path, wheels: Path, *images: str) -> None:
         builder=_builder(),
         events=Events(),
         clock=SystemClock(),
-        environ={"PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"},
+        environ={"PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1", **_given("PATH", "TMPDIR")},
         settings=EnvironmentSettings(),
     )
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -41,6 +41,10 @@ async def main(root: Path, folder: Path, wheels: Path, *images: str) -> None:
             await asyncio.to_thread(sys.stdin.readline)
         print(json.dumps(await _ensure(lab, image, root)), flush=True)
     await lab.close()
+
+
+def _given(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _builder() -> Builder:

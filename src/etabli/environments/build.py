@@ -67,8 +67,11 @@ class Workshop:
         script_reach: models.Reach,
         clock: Clock,
         tell: Tell,
+        base: models.Base | None = None,
     ) -> None:
+        """Without a `base`, steps see this machine's own system."""
         self._environment = environment
+        self._system = () if base is None else base.system
         self._builder, self._folder, self._log = builder, folder, log
         self.reach, self.script_reach = reach, script_reach  # uv's, with credentials, and that of other people's code.
         self._clock, self._tell = clock, tell
@@ -112,6 +115,7 @@ class Workshop:
             mounts=(*mounts, Mount(target=WORK, source=self._work), *reach.mounts),
             folder=self._folder / f"step-{name}",
             log=self._log,
+            system=self._system,
         )
         follower = progress.Follower(self._log, begin, tell=self._tell)
         following = asyncio.create_task(follower.follow(self._clock))
@@ -121,7 +125,7 @@ class Workshop:
             following.cancel()
         state = follower.look()
         if outcome.exit_code != 0:
-            raise _failure(name, outcome, follower.output())
+            raise failure(name, outcome, follower.output())
         return state
 
 
@@ -163,6 +167,7 @@ async def build(plan: models.Plan, workshop: Workshop, *, folder: Path, pool: Pa
         built_at=clock.now(),
         build_seconds=round(clock.monotonic() - began, 1),
         content_digest=content,
+        base_digest=plan.base.digest,
     )
 
 
@@ -248,7 +253,8 @@ def _uv() -> Mount:
     return Mount(target=UV, source=Path(find_uv_bin()).resolve(), read_only=True)
 
 
-def _failure(name: str, outcome: models.Outcome, output: str) -> errors.BuildFailed | errors.DiskFull:
+def failure(name: str, outcome: models.Outcome, output: str) -> errors.BuildFailed | errors.DiskFull:
+    """What to raise for a step that ended badly and wrote `output`."""
     tail = indexes.masked(output[-TAIL_BYTES:]).encode("utf-8", "replace").decode().strip()
     if any(sign in output for sign in NO_SPACE):
         return errors.DiskFull(
@@ -256,9 +262,12 @@ def _failure(name: str, outcome: models.Outcome, output: str) -> errors.BuildFai
             hint=MAKE_ROOM,
             retry_after=timedelta(minutes=5),
         )
-    what = {"lock": "choosing versions", "install": "installing packages", "postbuild": "`postBuild`"}.get(
-        name, f"`{name}`"
-    )
+    what = {
+        "lock": "choosing versions",
+        "install": "installing packages",
+        "postbuild": "`postBuild`",
+        "base": "making the base",
+    }.get(name, f"`{name}`")
     reason = outcome.message or _reason(indexes.masked(output)) or f"exit code {outcome.exit_code}"
     return errors.BuildFailed(
         f"{what} failed: {reason}",

@@ -15,4 +15,4 @@ class DiskFull(Unavailable):
 
 
 class NotLocked(Unavailable):
-    """The exact versions are not known yet: `Environments.ensure` resolves them, which asks the package index."""
+    """The exact versions, or those of its base, are not known yet: `Environments.ensure` sees to both, which takes the network."""

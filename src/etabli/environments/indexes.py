@@ -23,7 +23,7 @@ from etabli.sandbox.models import Mount
 
 CA_INSIDE = "/run/etabli-ca.pem"  # Where the machine's certificate authorities are seen inside.
 WHEELS_INSIDE = "/run/etabli-wheels"  # Under it, folders of wheels that the machine keeps.
-# Sandboxes see these as the machine does: nothing has to be mounted.
+# Sandboxes on the base `host` see these as the machine does: nothing has to be mounted.
 SEEN_INSIDE = ("/usr/", "/etc/ssl/certs/", "/etc/pki/ca-trust/", "/etc/pki/tls/certs/", "/etc/ca-certificates/")
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -84,17 +84,22 @@ def read(environ: Mapping[str, str], *, system: Path = Path("/etc")) -> Indexes:
     )
 
 
-def for_builds(indexes: Indexes) -> models.Reach:
+def for_builds(indexes: Indexes, *, seen_inside: tuple[str, ...] = SEEN_INSIDE) -> models.Reach:
     """What uv needs inside a build: credentials included."""
-    reach = for_services(indexes, share_credentials=True)
+    reach = for_services(indexes, share_credentials=True, seen_inside=seen_inside)
     variables = dict(reach.variables)
     # An institution's authority is often only in the system's store: uv's own list does not have it.
     variables["UV_SYSTEM_CERTS"] = "true"
     return models.Reach(variables=variables, mounts=reach.mounts)
 
 
-def for_services(indexes: Indexes, *, share_credentials: bool = False) -> models.Reach:
-    """What pip, uv, git and the rest need inside a service; without the credentials that addresses hold, unless told."""
+def for_services(
+    indexes: Indexes, *, share_credentials: bool = False, seen_inside: tuple[str, ...] = SEEN_INSIDE
+) -> models.Reach:
+    """What pip, uv, git and the rest need inside a service; without the credentials that addresses hold, unless told.
+
+    A file of certificate authorities that does not lie in `seen_inside` is mounted: a whole root sees nothing of the machine's.
+    """
     keep = (lambda url: url) if share_credentials else without_credentials
     variables = {key: keep(value) for key, value in (indexes.proxies or {}).items()}
     links, mounts = _wheels(indexes.find_links)
@@ -104,7 +109,7 @@ def for_services(indexes: Indexes, *, share_credentials: bool = False) -> models
     variables |= _tools("TRUSTED_HOST", "INSECURE_HOST", " ".join(indexes.insecure_hosts))
     variables |= {"PIP_NO_INDEX": "1"} if indexes.no_index else {}  # uv has an option for it, and no variable.
     if indexes.ca is not None:
-        seen = str(indexes.ca).startswith(SEEN_INSIDE)
+        seen = str(indexes.ca).startswith(seen_inside)
         variables |= dict.fromkeys(CA_READERS, str(indexes.ca) if seen else CA_INSIDE)
         mounts += () if seen else (Mount(target=CA_INSIDE, source=indexes.ca.resolve(), read_only=True),)
     return models.Reach(variables=variables, mounts=mounts)

@@ -32,6 +32,7 @@ class Spec:
     project: tuple[str, str] | None  # pyproject.toml and its uv.lock
     lock: str | None  # requirements.lock, where it belongs to these inputs.
     python: str | None  # `3.12`, from runtime.txt; None is the base's own.
+    base: str | None  # From the file `base`; None is the lab's own choice.
     post_build: bytes | None
     files: tuple[CopiedFile, ...]
     inputs: str  # SHA-256 of what a lock is resolved from.
@@ -41,15 +42,36 @@ class Spec:
 class Base:
     """What a tree stands on: trees of another base are other trees."""
 
-    name: str  # `host`: this machine's own system, read-only.
+    name: str  # `host`: this machine's own system, read-only. `debian-13`: a whole root.
     python: str  # Path of the interpreter, as the sandbox sees it.
     python_version: str  # `3.11.2`
-    identity: str  # The text of os-release, and the machine's architecture.
+    identity: str  # What makes it that one: the text of os-release and the architecture, or the digest of a whole root.
+    digest: str = ""  # Of a whole root; empty for `host`.
+    root: Path | None = None  # Where the whole root is; None for `host`.
+
+    @property
+    def system(self) -> tuple[Path, ...]:
+        """As a sandbox is given it: the overlay lowers of `/`; none is this machine's own system."""
+        return () if self.root is None else (self.root,)
 
     @property
     def python_folder(self) -> str:
         """`python3.11`, as folders of libraries are named."""
         return "python" + ".".join(self.python_version.split(".")[:2])
+
+
+@dataclass(frozen=True)
+class BaseRoot:
+    """A whole root that is here."""
+
+    digest: str  # Of what went in: the packages with their versions, and how they were put together.
+    path: Path
+    name: str
+    python_version: str
+    packages: tuple[str, ...]  # `name version architecture`
+    size_bytes: int
+    made_at: datetime
+    make_seconds: float
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,7 @@ class Tree:
     built_at: datetime
     build_seconds: float
     content_digest: str  # Of what came out: paths, modes and contents, compiled bytecode left out.
+    base_digest: str = ""  # The whole root that it stands on; empty for `host`.
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,7 @@ class Environment:
     digest: str | None = None  # None until it is locked.
     tree: Tree | None = None  # None until it is built.
     problem: str = ""  # Why it cannot be built, where its folder is wrong.
+    base: str = ""  # What it stands on, or would.
 
 
 class BuildPhase(StrEnum):
@@ -118,7 +142,7 @@ class BuildState:
 class Pruned:
     """What `prune` removed."""
 
-    digests: tuple[str, ...]
+    digests: tuple[str, ...]  # Of trees.
     freed_bytes: int  # What the file system has more of, as far as it tells.
 
 
@@ -141,6 +165,7 @@ class Step:
     mounts: tuple[Mount, ...]
     folder: Path  # The sandbox's own record.
     log: Path  # What it writes is appended here.
+    system: tuple[Path, ...] = ()  # The base, as `sandbox.models.Root` wants it.
 
 
 @dataclass(frozen=True)

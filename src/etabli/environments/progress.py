@@ -21,6 +21,9 @@ BEGINS = re.compile(r"Downloading (\S+) \(([\d.]+)(B|KiB|MiB|GiB)\)")
 ENDS = re.compile(r" Downloaded (\S+)")
 PREPARED = re.compile(r"Prepared \d+ packages?")
 INSTALLED = re.compile(r"Installed \d+ packages?")
+BASE_STAGE = re.compile(
+    r"I: ((?:running apt|downloading|extracting|installing|creating)[^/]*?)\.\.\.$"
+)  # mmdebstrap's.
 COMPILED = re.compile(r"Compiled (\d+)/(\d+)")
 
 
@@ -50,6 +53,8 @@ class Progress:
             self._downloading()
         elif PREPARED.match(line) or INSTALLED.match(line):
             self._move(BuildPhase.INSTALLING, f"installing {self.state.packages} packages")
+        elif match := BASE_STAGE.match(line):
+            self._move(BuildPhase.DOWNLOADING, f"making the base: {match[1]}")
         elif match := COMPILED.match(line):
             done, total = int(match[1]), int(match[2])
             self._move(BuildPhase.FINISHING, f"compiling {total} modules", fraction=done / total if total else None)

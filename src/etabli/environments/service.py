@@ -7,19 +7,21 @@ of it, removes it, and finds in the cache what was downloaded. Events have the t
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
-from etabli.environments import base, build, indexes, models, ports, spec, tree
+from etabli.environments import bases, build, debian, indexes, models, ports, spec, tree
 from etabli.environments.errors import BuildFailed, DiskFull, NotLocked
 from etabli.environments.models import BuildPhase, BuildState
 from etabli.environments.settings import EnvironmentSettings
-from etabli.environments.store import CACHE_LOCK, Store
+from etabli.environments.store import CACHE_LOCK, ROOT, TREE, Store
 from etabli.kernel import errors, files
 from etabli.kernel.clock import Clock
 from etabli.kernel.events import Event, Events
@@ -27,8 +29,11 @@ from etabli.sandbox.models import ENVIRONMENT_PATH, Root
 
 log = structlog.get_logger()
 
+Made = TypeVar("Made", models.Tree, models.BaseRoot)
+
 TOPIC = "build"
 LOOK_EVERY = timedelta(milliseconds=250)  # At a build that another process runs.
+BASE_LOCK = "base"
 LOG_BYTES = 256 << 10  # Of a log, shown.
 TAG = re.compile(r"latest|[0-9a-f]{12,64}")  # A tag is the start of a digest, or says `latest`.
 
@@ -52,7 +57,11 @@ class Environments:
         self._builder, self._events, self._clock, self._settings = builder, events, clock, settings
         self._indexes = indexes.read(environ)
         self._plans: dict[str, tuple[object, models.Plan]] = {}
-        self._bases: dict[str | None, models.Base] = {}
+        self._bases = bases.Bases(
+            self._store,
+            maker=debian.Maker(environ=environ, indexes=self._indexes, mirror=_mirror(settings), clock=clock),
+            settings=settings,
+        )
         self._running: dict[str, asyncio.Task[models.Tree]] = {}
         self._states: dict[str, BuildState] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -80,7 +89,9 @@ class Environments:
             raise errors.NotFound(
                 f"the environment `{digest[:12]}` is not built", hint="`etabli environments build` builds it"
             )
-        return Root(environment=found.path, env=await asyncio.to_thread(_variables, found.path))
+        below = self._store.find_base(found.base_digest) if found.base_digest else None
+        system = () if below is None else (below.path,)
+        return Root(system=system, environment=found.path, env=await asyncio.to_thread(_variables, found.path))
 
     def service_reach(self) -> models.Reach:
         """How pip, uv and git inside services reach the indexes, proxies and authorities of this machine."""
@@ -183,7 +194,7 @@ class Environments:
 
     def _current(self, name: str) -> models.Plan:
         """The plan of an environment as it is now; read again only where a file changed, since this is asked at every turn."""
-        signature = spec.signature(self._folder(name))
+        signature = (spec.signature(self._folder(name)), self._store.current_base())
         known = self._plans.get(name)
         if known is not None and known[0] == signature:
             return known[1]
@@ -208,11 +219,6 @@ class Environments:
             hint=f"leave the tag out for the current one: `etabli/{name}`",
         )
 
-    def _base(self, python: str | None) -> models.Base:
-        if python not in self._bases:
-            self._bases[python] = base.host(python)
-        return self._bases[python]
-
     def _plan(self, found: models.Spec) -> models.Plan:
         lock = found.lock or self._store.resolved(found.inputs)
         if lock is None:
@@ -220,19 +226,20 @@ class Environments:
                 f"the versions of `{found.name}` are not chosen yet",
                 hint=f"`etabli environments build {found.name}` chooses them",
             )
-        stands_on = self._base(found.python)
+        stands_on = self._bases.of(found)
         spec.check_lock(lock)
         return models.Plan(spec=found, base=stands_on, lock=lock, digest=build.digest(found, stands_on, lock))
 
     def _describe(self, name: str) -> models.Environment:
-        image = f"{models.IMAGE_PREFIX}{name}"
+        described = models.Environment(name=name, image=f"{models.IMAGE_PREFIX}{name}")
         try:
-            digest = self.digest(image)
+            described = replace(described, base=self._bases.name(self._spec(name)))
+            digest = self.digest(described.image)
         except NotLocked:
-            return models.Environment(name=name, image=image)
+            return described
         except errors.EtabliError as error:
-            return models.Environment(name=name, image=image, problem=error.message)
-        return models.Environment(name=name, image=image, digest=digest, tree=self._store.find(digest))
+            return replace(described, problem=error.message)
+        return replace(described, digest=digest, tree=self._store.find(digest))
 
     def _built(self, digest: str) -> models.Tree:
         found = self._store.find(digest)
@@ -264,6 +271,7 @@ class Environments:
         try:
             async with asyncio.timeout(self._settings.build_minutes * 60):
                 if plan is None:
+                    await self._ensure_base(found)
                     plan = await self._locked_plan(found)
                 async with self._alone(plan.digest, found.name):
                     built = self._store.find(plan.digest)
@@ -291,17 +299,18 @@ class Environments:
             return await asyncio.to_thread(self._plan, found)
 
     async def _resolve(self, found: models.Spec) -> str:
-        stands_on = await asyncio.to_thread(self._base, found.python)
-        async with self._workshop(found.name, f"lock-{found.inputs}") as (workshop, _):
+        await self._ensure_base(found)
+        stands_on = await asyncio.to_thread(self._bases.of, found)
+        async with self._workshop(found.name, f"lock-{found.inputs}", stands_on) as (workshop, _):
             text = await build.resolve(found, stands_on, workshop, cache=self._store.cache)
         return spec.mark(spec.check_lock(text), found.inputs)
 
     async def _build(self, plan: models.Plan) -> models.Tree:
         name = plan.spec.name
         log.info("environment build started", environment=name, digest=plan.digest[:12])
-        async with self._workshop(name, plan.digest) as (workshop, folder):
+        async with self._workshop(name, plan.digest, plan.base) as (workshop, folder):
             made = await build.build(plan, workshop, folder=folder, pool=self._store.pool, clock=self._clock)
-            published = await self._published(folder, made)
+            published = await _whole(self._store.publish, folder, made)
         log.info(
             "environment built",
             environment=name,
@@ -309,39 +318,68 @@ class Environments:
             seconds=made.build_seconds,
             size=made.size_bytes,
         )
-        syncing = asyncio.create_task(asyncio.to_thread(self._store.make_durable, plan.digest))
-        self._background.add(syncing)
-        syncing.add_done_callback(self._background.discard)
+        self._in_background(self._store.make_durable, plan.digest)
         return published
 
-    async def _published(self, folder: Path, made: models.Tree) -> models.Tree:
-        """Give the tree its name. Cancelled, it waits first: the folder is removed next, and half of it must not be named."""
-        publishing = asyncio.create_task(asyncio.to_thread(self._store.publish, folder, made))
-        try:
-            return await asyncio.shield(publishing)
-        finally:
-            await asyncio.wait([publishing])
+    async def _ensure_base(self, found: models.Spec) -> None:
+        """See that the base of an environment is there: for all environments it is made once, by whoever is first."""
+        if self._bases.name(found) == bases.HOST or self._bases.current() is not None:
+            return
+        async with self._alone(BASE_LOCK, found.name):
+            if self._bases.current() is None:
+                await self._sweep()
+                await self._make_base(found.name)
+
+    async def _make_base(self, name: str) -> models.BaseRoot:
+        log.info("base started", base=debian.NAME)
+        async with self._workplace(name, debian.NAME, kind=ROOT) as (folder, log_file):
+            made = await self._bases.make(
+                folder, log=log_file, clock=self._clock, tell=lambda state: self._tell(name, state)
+            )
+            await self._builder.seal(made.path, environment=name)
+            published = await _whole(self._store.publish_base, folder, made)
+        log.info("base made", base=made.digest[:12], seconds=made.make_seconds, size=made.size_bytes)
+        self._in_background(self._store.make_base_durable, made.digest)
+        return published
+
+    def _in_background(self, sync: Callable[[str], None], digest: str) -> None:
+        syncing = asyncio.create_task(asyncio.to_thread(sync, digest))
+        self._background.add(syncing)
+        syncing.add_done_callback(self._background.discard)
 
     @asynccontextmanager
-    async def _workshop(self, name: str, key: str) -> AsyncIterator[tuple[build.Workshop, Path]]:
-        """A folder to build in, the cache held, an empty log; whatever happens, the folder is gone after."""
-        async with self._alone(CACHE_LOCK, name, shared=True):
-            await asyncio.to_thread(self._store.prepare_cache)
-            log_file = self._store.log(name)
-            files.write_atomically(log_file, "")
-            with self._store.building_folder(key) as folder:
-                workshop = build.Workshop(
+    async def _workshop(
+        self, name: str, key: str, stands_on: models.Base
+    ) -> AsyncIterator[tuple[build.Workshop, Path]]:
+        """Where the steps of a build run, and its folder."""
+        async with self._workplace(name, key, kind=TREE) as (folder, log_file):
+            seen = indexes.SEEN_INSIDE if stands_on.root is None else ()
+            share = self._settings.share_index_credentials
+            yield (
+                build.Workshop(
                     environment=name,
                     builder=self._builder,
                     folder=folder,
                     log=log_file,
-                    reach=indexes.for_builds(self._indexes),
-                    script_reach=self.service_reach(),
+                    reach=indexes.for_builds(self._indexes, seen_inside=seen),
+                    script_reach=indexes.for_services(self._indexes, share_credentials=share, seen_inside=seen),
                     clock=self._clock,
                     tell=lambda state: self._tell(name, state),
-                )
+                    base=stands_on,
+                ),
+                folder,
+            )
+
+    @asynccontextmanager
+    async def _workplace(self, name: str, key: str, *, kind: str) -> AsyncIterator[tuple[Path, Path]]:
+        """A folder to build in and an empty log, the cache held; whatever happens, the folder is gone after."""
+        async with self._alone(CACHE_LOCK, name, shared=True):
+            await asyncio.to_thread(self._store.prepare_cache)
+            log_file = self._store.log(name)
+            files.write_atomically(log_file, "")
+            with self._store.building_folder(key, kind=kind) as folder:
                 try:
-                    yield workshop, folder
+                    yield folder, log_file
                 finally:
                     # Cancelled meanwhile, this goes on.
                     await asyncio.shield(asyncio.create_task(self._clear(name, folder)))
@@ -371,16 +409,27 @@ class Environments:
                     return
                 for step in folder.glob(build.STEP_FOLDERS):
                     await self._builder.end(step)
+                await self._bases.maker.end(folder)
                 await asyncio.to_thread(tree.remove, folder)
 
     def _prune(self, in_use: frozenset[str], downloads: bool) -> models.Pruned:
         before = tree.free_bytes(self._store.trees)
-        wanted = {found.digest for found in map(self._describe, self._names())}
+        offered = tuple(map(self._describe, self._names()))
+        wanted = {found.digest for found in offered}
         unwanted = [digest for digest in self._store.digests() if digest not in wanted | in_use]
         removed = tuple(digest for digest in unwanted if self._store.remove(digest))
+        self._prune_bases(is_wanted=any(found.base == debian.NAME for found in offered))
         if downloads:
             self._store.empty_cache()
         return models.Pruned(digests=removed, freed_bytes=max(0, tree.free_bytes(self._store.trees) - before))
+
+    def _prune_bases(self, *, is_wanted: bool) -> None:
+        """Remove whole roots that no tree stands on, but for the one that environments would be built on."""
+        trees = [found for digest in self._store.digests() if (found := self._store.find(digest)) is not None]
+        kept = {found.base_digest for found in trees} | ({self._store.current_base()} if is_wanted else set())
+        for digest in self._store.base_digests():
+            if digest not in kept:
+                self._store.remove_base(digest)
 
     # What is told
 
@@ -399,6 +448,22 @@ class Environments:
         self._running.pop(name, None)
         if not task.cancelled():
             task.exception()  # Told already; who asked got it too, unless they left.
+
+
+async def _whole(publish: Callable[[Path, Made], Made], folder: Path, made: Made) -> Made:
+    """Give what was made its name. Cancelled, it waits first: the folder is removed next, and half of it must not be named."""
+    publishing = asyncio.create_task(asyncio.to_thread(publish, folder, made))
+    try:
+        return await asyncio.shield(publishing)
+    finally:
+        await asyncio.wait([publishing])
+
+
+def _mirror(settings: EnvironmentSettings) -> debian.Mirror | None:
+    """The administrator's, else the one of this machine's apt."""
+    if settings.debian_mirror is None:
+        return debian.find_mirror()
+    return debian.Mirror(main=settings.debian_mirror, security=None)
 
 
 def _parse(image: str) -> tuple[str, str | None]:

@@ -1,6 +1,7 @@
 """`[environments]`: where environments come from, and what builds may use."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,6 +16,16 @@ class EnvironmentSettings(Section):
     )
     folders: tuple[Path, ...] = Field(
         default=(), description="Folders of environments beside the built-in ones; the first that has a name gives it."
+    )
+    base: Literal["host", "debian-13"] = Field(
+        default="host",
+        description="What environments stand on that do not say it themselves: this machine's own system, or a whole "
+        "Debian 13 that the lab makes once, with `mmdebstrap` (some 300 MiB, one to three minutes).",
+    )
+    debian_mirror: str | None = Field(
+        default=None,
+        description="Address of the Debian archive that the base `debian-13` is made from; empty: the one that this "
+        "machine's apt uses, or the tool's own default.",
     )
     warm: tuple[str, ...] = Field(
         default=("jupyter-python",), description="Environments that are built in the background when the lab starts."

@@ -2,8 +2,9 @@
 
 Honoured: `requirements.txt` (with `excludes.txt`: packages that others ask for and that are left out), or `pyproject.toml` with its
 `uv.lock`; `requirements.lock` (exact versions and hashes, written by `etabli environments lock`); `runtime.txt`; `postBuild`; `files/`
-(copied into the tree; `files/lib/python3/` stands for the tree's own `lib/python3.N/`). Everything else is refused by name, so that
-nobody waits for what will not come. Links and special files are refused: a folder may come from anyone's repository.
+(copied into the tree; `files/lib/python3/` stands for the tree's own `lib/python3.N/`); and a file of ours that Binder passes over,
+`base`. Everything else is refused by name, so that nobody waits for what will not come. Links and special files are refused: a
+folder may come from anyone's repository.
 """
 
 import hashlib
@@ -40,6 +41,7 @@ HONOURED = (
     "pyproject.toml",
     "uv.lock",
     "runtime.txt",
+    "base",
     "postBuild",
 )
 DOCUMENTS = re.compile(r"(?i)(readme|licen[cs]e|changelog)(\..*)?|\..*")  # Read by people, or by git.
@@ -50,6 +52,7 @@ LOCK_LINE = re.compile(
     r"(?:#.*|[A-Za-z0-9][\w.-]*(?:\[[\w.,\s-]*\])?(?:==[\w.!+-]+| @ https?://\S+)(?:\s*;.*?)?|--hash=sha(?:256|384|512):[0-9a-f]+)?\s*\\?"
 )
 
+BASES = ("host", "debian-13")
 RUNTIME = re.compile(r"python-(3\.\d{1,2})(?:\.\d{1,3})?")
 
 
@@ -83,6 +86,7 @@ def read(folder: Path) -> models.Spec:
         project=project,
         lock=_lock(_text(folder, "requirements.lock"), inputs),
         python=_python(runtime),
+        base=_base(_text(folder, "base")),
         post_build=_bytes(folder / "postBuild"),
         files=_copied(folder / "files"),
         inputs=inputs,
@@ -173,6 +177,16 @@ def _python(runtime: str | None) -> str | None:
     if match is None:
         raise _invalid("runtime.txt", f"`{runtime.strip()[:40]}` is not understood: write `python-3.12`")
     return match[1]
+
+
+def _base(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if text.strip() not in BASES:
+        raise _invalid(
+            "base", f"the base `{text.strip()[:40]}` is not known: write {' or '.join(f'`{name}`' for name in BASES)}"
+        )
+    return text.strip()
 
 
 def _copied(root: Path) -> tuple[models.CopiedFile, ...]:

@@ -1,6 +1,7 @@
 """Trees, locks and the cache of packages on the disk, for any number of processes that may each die at any moment.
 
     trees/<digest>/        built.json and tree/: whole, or not there
+    bases/<digest>/        base.json and root/: a whole root that trees stand on; bases/current names the one that new trees do
     pool/cache/            uv's cache; in one mount with what is built, so that packages are hard links and not copies
     pool/building/<id>/    a build that runs, or that a killed lab left: `<digest>.<random>`
     locks/<key>            advisory locks (flock(2)): who dies lets go
@@ -21,12 +22,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from etabli.environments import models, tree
 from etabli.kernel import files, processes
 
 RECORD = "built.json"
 TREE = "tree"
+BASE_RECORD, ROOT, CURRENT = "base.json", "root", "current"
 DURABLE = "durable"  # Beside the record, once the tree is on the disk.
 CACHE_LOCK = "cache"  # Shared by builds, taken alone by whoever empties the cache.
 
@@ -35,38 +38,36 @@ class Store:
     """One lab's trees, under one folder for the lab's uid alone."""
 
     def __init__(self, root: Path) -> None:
-        self.trees, self.pool = root / "trees", root / "pool"
+        self.trees, self.bases, self.pool = root / "trees", root / "bases", root / "pool"
         self.cache, self.building = self.pool / "cache", self.pool / "building"
         self._locks, self._resolved, self._logs = root / "locks", root / "resolved", root / "logs"
         self._cache_mark = self.pool / "cache-not-synced"
-        for folder in (root, self.trees, self.pool, self.cache, self.building, self._locks, self._resolved, self._logs):
+        own = (root, self.trees, self.bases, self.pool, self.cache, self.building)
+        for folder in (*own, self._locks, self._resolved, self._logs):
             files.private_folder(folder)
 
     # Trees
 
     def find(self, digest: str) -> models.Tree | None:
-        """The tree of a digest, if it is there, whole, and on the disk (or made in this boot)."""
+        """The tree of a digest, if it and its base are there, whole, and on the disk (or made in this boot)."""
         folder = self.trees / digest
-        try:
-            record = json.loads((folder / RECORD).read_text())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        record = _trusted(folder / RECORD)
+        if record is None:
             return None
-        boot = record.pop("boot")
-        if boot != processes.boot_id() and not (folder / DURABLE).exists():
-            return None
-        return models.Tree(**{**record, "path": folder / TREE, "built_at": datetime.fromisoformat(record["built_at"])})
+        found = models.Tree(**{**record, "path": folder / TREE, "built_at": datetime.fromisoformat(record["built_at"])})
+        return None if found.base_digest and self.find_base(found.base_digest) is None else found
 
     def digests(self) -> tuple[str, ...]:
         """Of every tree that is there."""
         return tuple(sorted(entry.name for entry in self.trees.iterdir() if (entry / RECORD).exists()))
 
     @contextmanager
-    def building_folder(self, key: str) -> Iterator[Path]:
-        """A fresh folder to build in, held until the end: `out/tree` becomes the tree, the caller throws the rest away."""
+    def building_folder(self, key: str, *, kind: str = TREE) -> Iterator[Path]:
+        """A fresh folder to build in, held until the end: `out/tree` (or `out/root`) is published, the caller throws the rest away."""
         name = f"{key}.{secrets.token_hex(4)}"
         with self.locked(_build_key(name)):
             folder = self.building / name
-            (folder / "out" / TREE).mkdir(parents=True)
+            (folder / "out" / kind).mkdir(parents=True)
             try:
                 yield folder
             finally:
@@ -74,9 +75,7 @@ class Store:
 
     def publish(self, build: Path, built: models.Tree) -> models.Tree:
         """Give a finished build its name. The caller holds the digest's lock."""
-        record = {**asdict(built), "built_at": built.built_at.isoformat(), "boot": processes.boot_id()}
-        del record["path"]
-        files.write_atomically(build / "out" / RECORD, json.dumps(record))
+        files.write_atomically(build / "out" / RECORD, _record(built, date="built_at"))
         target = self.trees / built.digest
         tree.remove(target)  # One that a power loss left, not trusted any more.
         (build / "out").rename(target)
@@ -98,16 +97,65 @@ class Store:
     def remove(self, digest: str) -> bool:
         """Remove a tree, unless somebody builds or removes it now. It loses its name at once."""
         with self.locked(digest) as mine:
-            if not mine:
+            return mine and self._throw_away(self.trees / digest)
+
+    def _throw_away(self, folder: Path) -> bool:
+        with self.building_folder(folder.name) as trash:
+            try:
+                folder.rename(trash / folder.name)
+            except FileNotFoundError:
                 return False
-            with self.building_folder(digest) as trash:
-                try:
-                    (self.trees / digest).rename(trash / digest)
-                except FileNotFoundError:
-                    return False
-                finally:
-                    tree.remove(trash)
-            return True
+            finally:
+                tree.remove(trash)
+        return True
+
+    # Bases
+
+    def find_base(self, digest: str) -> models.BaseRoot | None:
+        """The whole root of a digest, under the same conditions as a tree."""
+        folder = self.bases / digest
+        record = _trusted(folder / BASE_RECORD)
+        if record is None:
+            return None
+        record |= {"path": folder / ROOT, "packages": tuple(record["packages"])}
+        return models.BaseRoot(**{**record, "made_at": datetime.fromisoformat(record["made_at"])})
+
+    def base_digests(self) -> tuple[str, ...]:
+        """Of every base that is there."""
+        return tuple(sorted(entry.parent.name for entry in self.bases.glob(f"*/{BASE_RECORD}")))
+
+    def current_base(self) -> str:
+        """The digest of the base that trees built from now on stand on; empty before the first is made."""
+        try:
+            return (self.bases / CURRENT).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def publish_base(self, build: Path, made: models.BaseRoot) -> models.BaseRoot:
+        """Give a finished base its name, and new trees to stand on it. The same one, already there, stays: services stand on it."""
+        found = self.find_base(made.digest)
+        if found is None:
+            files.write_atomically(build / "out" / BASE_RECORD, _record(made, date="made_at"))
+            target = self.bases / made.digest
+            tree.remove(target)  # One that a power loss left, not trusted any more.
+            (build / "out").rename(target)
+            files.sync_folder(self.bases)
+            found = replace(made, path=target / ROOT)
+        files.write_atomically(self.bases / CURRENT, made.digest)
+        return found
+
+    def make_base_durable(self, digest: str) -> None:
+        """Wait until a base is on the disk; then trust it for ever."""
+        os.sync()
+        if (self.bases / digest / BASE_RECORD).exists():
+            files.write_atomically(self.bases / digest / DURABLE, "")
+
+    def remove_base(self, digest: str) -> bool:
+        """Remove a base, unless anything is being built. The caller sees that no tree stands on it."""
+        with self.locked(CACHE_LOCK) as alone:
+            return alone and self._throw_away(self.bases / digest)
+
+    # Builds
 
     @contextmanager
     def leftover(self) -> Iterator[Path | None]:
@@ -195,6 +243,22 @@ class Store:
         except (FileNotFoundError, ValueError):
             return None
         return models.BuildState(**{**record, "phase": models.BuildPhase(record["phase"])})
+
+
+def _trusted(path: Path) -> dict[str, Any] | None:
+    """The record of what is on the disk, or was made in this boot."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    boot = record.pop("boot")
+    return record if boot == processes.boot_id() or path.with_name(DURABLE).exists() else None
+
+
+def _record(made: models.Tree | models.BaseRoot, *, date: str) -> str:
+    fields = asdict(made)
+    del fields["path"]
+    return json.dumps({**fields, date: fields[date].isoformat(), "boot": processes.boot_id()})
 
 
 def _build_key(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from etabli.environments import models
 from etabli.environments.settings import EnvironmentSettings
-from etabli.sandbox.models import Ground, Limits, SandboxSpec, User
+from etabli.sandbox.models import Ground, Limits, Root, SandboxSpec, User
 from etabli.sandbox.service import Sandboxes
 
 NOT_STARTED = 125  # What a shell answers for a command that it could not run.
@@ -27,6 +27,7 @@ class SandboxBuilder:
         spec = SandboxSpec(
             id=step.id,
             argv=step.argv,
+            root=Root(system=step.system),
             env=step.env,
             cwd="/tmp",
             hostname="build",
