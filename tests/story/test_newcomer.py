@@ -77,7 +77,8 @@ def _launch_from_the_catalogue(lab: labs.Lab, page: Page) -> str:
 def _run_the_notebook(page: Page) -> None:
     """Every cell of the notebook that is there at the first launch, as a person runs them."""
     page.goto(page.url.partition("/lab")[0] + "/lab/tree/start-here.ipynb")
-    page.locator(".jp-Notebook .jp-CodeCell").first.click(timeout=60_000)
+    expect(page.get_by_text(re.compile("ipykernel.*Idle"))).to_be_visible(timeout=60_000)  # Earlier, nothing is run.
+    page.locator(".jp-Notebook .jp-CodeCell").first.click()
     page.get_by_role("menuitem", name="Run").first.click()
     page.get_by_text("Run All Cells", exact=True).click()
     done = page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[\d+\]:"))
