@@ -4,6 +4,7 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,6 +15,19 @@ from etabli.kernel.events import Events
 from tests.environments.plain import PlainBuilder
 
 MakeLab = Callable[..., Environments]
+LEFT_OUT: dict[str, str] = {}
+
+
+def leave_out(what: str, reason: str) -> NoReturn:
+    """Leave a test out for what this machine lacks, and say so at the end."""
+    LEFT_OUT[what] = reason
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was left out, and why."""
+    for what, reason in LEFT_OUT.items():
+        terminalreporter.write_line(f"left out: {what}, because {reason}")
 
 
 def make_wheel(folder: Path, name: str, version: str = "1.0", *, files: Mapping[str, str] | None = None) -> Path:
