@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from etabli.components import seaweedfs
 from etabli.kernel import settings
 from tests import lab as labs
+from tests import newcomer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 RESULT = "start-here/delays-by-month.parquet"
@@ -36,12 +37,11 @@ def test_a_newcomer_reads_real_data_in_a_notebook_and_nothing_is_lost(
     lab: labs.Lab, browser: Browser, tmp_path: Path
 ) -> None:
     context, page = labs.join(lab, browser, lab.link, "Alice Martin")
-    service_id = _launch_from_the_catalogue(lab, page)
-    with context.expect_page() as opened:
-        page.get_by_role("link", name="Open (new tab)").click()
-    notebook = opened.value
-    notebook.wait_for_url(re.compile(rf"http://[a-z0-9-]*{service_id}-0\.svc\.etabli\.localhost:{lab.port}/lab.*"))
-    _run_the_notebook(notebook)
+    newcomer.open_the_form(lab, page, name="start here")
+    service_id = newcomer.launch(page)
+    notebook = newcomer.open_the_notebook(context, page)
+    assert re.match(rf"http://[a-z0-9-]*{service_id}-0\.svc\.etabli\.localhost:{lab.port}/lab.*", notebook.url)
+    newcomer.run_all_cells(notebook)
     assert RESULT in _bucket(lab, "alice-martin")
 
     _a_second_person_sees_nothing(lab, browser, notebook, service_id)
@@ -60,31 +60,6 @@ def test_a_newcomer_reads_real_data_in_a_notebook_and_nothing_is_lost(
     expect(page.get_by_role("link", name="kept", exact=True)).to_be_visible()
     assert RESULT in _bucket(lab, "alice-martin")
     context.close()
-
-
-def _launch_from_the_catalogue(lab: labs.Lab, page: Page) -> str:
-    page.goto(f"{lab.origin}/catalog")
-    page.get_by_role("link", name=re.compile("jupyter-python", re.IGNORECASE)).first.click()
-    page.get_by_label("Name").first.fill("start here")
-    page.get_by_label("At most").first.fill("2")
-    page.locator("#launch").get_by_role("button", name="Launch", exact=True).click()
-    page.wait_for_url(re.compile(r".*/services/[a-z0-9]+$"))
-    service_id = page.url.rpartition("/")[2]
-    expect(page.get_by_role("link", name="Open (new tab)")).to_be_visible(timeout=labs.BUILD_SECONDS * 1000)
-    return service_id
-
-
-def _run_the_notebook(page: Page) -> None:
-    """Every cell of the notebook that is there at the first launch, as a person runs them."""
-    page.goto(page.url.partition("/lab")[0] + "/lab/tree/start-here.ipynb")
-    expect(page.get_by_text(re.compile("ipykernel.*Idle"))).to_be_visible(timeout=60_000)  # Earlier, nothing is run.
-    page.locator(".jp-Notebook .jp-CodeCell").first.click()
-    page.get_by_role("menuitem", name="Run").first.click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    done = page.locator(".jp-CodeCell .jp-InputPrompt", has_text=re.compile(r"\[\d+\]:"))
-    expect(done).to_have_count(page.locator(".jp-CodeCell").count(), timeout=120_000)
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
 
 
 def _a_second_person_sees_nothing(lab: labs.Lab, browser: Browser, alices: Page, service_id: str) -> None:
