@@ -67,9 +67,16 @@ class ProcessBench:
     """The process engine over folders of its own."""
 
     def __init__(
-        self, layout: Layout, *, clock: Clock | None = None, door: ports.Door | None = None, nft: Path | None = None
+        self,
+        layout: Layout,
+        *,
+        clock: Clock | None = None,
+        door: ports.Door | None = None,
+        nft: Path | None = None,
+        linger_seconds: float = 0,
     ) -> None:
         self.layout = layout
+        self.linger_seconds = linger_seconds
         self.nft = nft
         self.clock = clock or SystemClock()
         self.door = door or ports.Door()
@@ -98,7 +105,9 @@ class ProcessBench:
             settings=SandboxSettings(internet=False, nft=self.nft),
             clock=self.clock,
         )
-        settings = ProcessSettings(cpu=TOTAL.cpu, memory_bytes=TOTAL.memory_bytes, heal_seconds=1)
+        settings = ProcessSettings(
+            cpu=TOTAL.cpu, memory_bytes=TOTAL.memory_bytes, heal_seconds=1, linger_seconds=self.linger_seconds
+        )
         engine = ProcessEngine(
             layout=self.layout,
             sandboxes=sandboxes,

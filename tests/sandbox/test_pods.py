@@ -5,12 +5,16 @@ import os
 import signal
 import socket
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.sandbox.conftest import Lab
 
 from etabli.kernel import processes
+from etabli.kernel.clock import SystemClock
 from etabli.sandbox import models, supervision
+from etabli.sandbox.service import Sandboxes
+from etabli.sandbox.settings import SandboxSettings
 
 pytestmark = pytest.mark.binaries
 
@@ -50,6 +54,45 @@ async def test_two_pods_have_the_same_port_each_with_its_own_loopback(lab: Lab) 
     assert "I am first" in await lab.output("ask1", asking(first.address), on=second)
     assert "I am second" in await lab.output("ask2", asking(second.address), on=first)
     assert "I am second" in await lab.output("ask3", asking("127.0.0.1"), on=second)
+
+
+async def test_who_is_given_an_address_again_is_reached_at_once(lab: Lab) -> None:
+    first, second = await two_pods(lab)
+    assert "I am second" in await lab.output("before", asking(second.address), on=first)
+    await lab.sandboxes.stop(lab.base / "sandboxes/second", grace=timedelta())
+    await lab.sandboxes.remove_pod(second.ground, second.id)
+    third = await lab.sandboxes.ensure_pod(second.ground, "another", address=second.address)
+    await lab.start("third", answering("third"), on=third)
+    await lab.until_said("third", "listening")
+    assert "I am third" in await lab.output("after", asking(third.address), on=first)
+
+
+async def test_under_localhost_a_pods_loopback_reaches_the_gateway(lab: Lab, base: Path) -> None:
+    sandboxes = Sandboxes(
+        state=base / "state2",
+        run=base / "r2",
+        settings=SandboxSettings(internet=False),
+        clock=SystemClock(),
+        loopback_port=8700,
+    )
+    ground = await sandboxes.ensure_project("door")
+    pod = await sandboxes.ensure_pod(ground, "pod", address=ground.pod_address(2))
+    async with await asyncio.start_unix_server(_greet, path=base / "front.sock"):
+        await sandboxes.set_relays(ground, [models.OutwardRelay(ground.gateway, 8700, base / "front.sock")])
+        folder = lab.folder("loop")
+        script = asking("127.0.0.1", 8700)
+        spec = models.SandboxSpec(id="loop", argv=("python3", "-c", script))
+        await sandboxes.run(spec, on=pod, folder=folder, log=base / "loop.log")
+        assert "welcome" in lab.log("loop")
+    await sandboxes.remove_pod(ground, "pod")
+    await sandboxes.remove_ground(ground)
+    await sandboxes.close()
+
+
+async def _greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"welcome")
+    await writer.drain()
+    writer.close()
 
 
 async def test_a_service_is_reached_from_another_pod_and_from_the_pod_behind_it(lab: Lab) -> None:

@@ -188,7 +188,7 @@ async def _background(lab: Lab) -> AsyncIterator[None]:
             "identity": _every(lab.clock, SWEEP, lab.identity.sweep),
             "door": _every(lab.clock, SWEEP, lab.door.prune),
             "store": _until_done(lab.clock, lambda: seaweedfs.make_durable(lab.layout)),
-            "vault's token": _every(lab.clock, TEND, lab.vault.tend),
+            "vault's token": _tend(lab),
             "vault": _until_done(
                 lab.clock, lambda: vault_setup.ensure_vault_ready(lab.layout, lab.configuration.lab, clock=lab.clock)
             ),
@@ -212,7 +212,9 @@ def _end_with(task: asyncio.Task[None]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _every(clock: Clock, period: timedelta, work: Callable[[], Awaitable[None]]) -> None:
+async def _every(clock: Clock, period: timedelta, work: Callable[[], Awaitable[None]], *, at_once: bool = True) -> None:
+    if not at_once:
+        await clock.sleep(period)
     while True:
         try:
             await work()
@@ -231,6 +233,12 @@ async def _until_done(clock: Clock, work: Callable[[], Awaitable[object]]) -> No
             await clock.sleep(RETRY)
         else:
             return
+
+
+async def _tend(lab: Lab) -> None:
+    """Renew the lab's own vault token every day, from when the vault is there."""
+    await _until_done(lab.clock, lab.vault.tend)
+    await _every(lab.clock, TEND, lab.vault.tend, at_once=False)
 
 
 async def _export_root(lab: Lab) -> None:

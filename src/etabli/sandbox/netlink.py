@@ -13,7 +13,7 @@ from types import TracebackType
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 17, 20, 24
 _REQUEST, _ACK, _CREATE, _EXCLUSIVE = 0x1, 0x4, 0x400, 0x200
 _NLMSG_ERROR = 2
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 4, 10, 18, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_OIF, _RTA_GATEWAY = 4, 5
@@ -44,10 +44,11 @@ class Netlink:
         self._ask(_RTM_NEWLINK, _link() + _text(_IFLA_IFNAME, name) + info, _CREATE | _EXCLUSIVE)
         self._ask(_RTM_NEWLINK, _link(self.index(name)) + _number(_IFLA_MTU, mtu))
 
-    def add_pair(self, name: str, *, peer: str, peer_namespace: int, mtu: int) -> None:
-        """Make a virtual cable: `name` here, `peer` in the namespace that the descriptor names."""
+    def add_pair(self, name: str, *, peer: str, peer_namespace: int, peer_mac: bytes, mtu: int) -> None:
+        """Make a virtual cable: `name` here, `peer` in the namespace that the descriptor names, with that hardware address."""
         size = _number(_IFLA_MTU, mtu)
         far_end = _link() + _text(_IFLA_IFNAME, peer) + _number(_IFLA_NET_NS_FD, peer_namespace) + size
+        far_end += _attribute(_IFLA_ADDRESS, peer_mac)
         kind = _text(_IFLA_INFO_KIND, "veth") + _nested(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, far_end))
         body = _link() + _text(_IFLA_IFNAME, name) + size + _nested(_IFLA_LINKINFO, kind)
         self._ask(_RTM_NEWLINK, body, _CREATE | _EXCLUSIVE)

@@ -11,6 +11,7 @@ pyarrow…). In a lab that answers at such a name, a pod's own loopback forwards
 """
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class PlugPod:
         with Netlink() as links:
             links.delete("eth0")  # Of a router that just died: the kernel takes it apart a moment later.
         own = os.open("/proc/self/ns/net", os.O_RDONLY)
-        router.add_pair(cable, peer="eth0", peer_namespace=own, mtu=_MTU)
+        router.add_pair(cable, peer="eth0", peer_namespace=own, peer_mac=_hardware_address(self.address), mtu=_MTU)
         router.up(cable, master=BRIDGE)
         _set_up_pod(self.address, self.gateway)
         if self.loopback_port is not None and self.nft is not None:
@@ -231,6 +232,12 @@ def _forward(service: VirtualService) -> Sequence[str]:
         return (f"{match} dnat to {address}:{port}",)
     choices = ", ".join(f"{n} : {address} . {port}" for n, (address, port) in enumerate(service.endpoints))
     return (f"{match} dnat ip to numgen random mod {len(service.endpoints)} map {{ {choices} }}",)
+
+
+def _hardware_address(address: str) -> bytes:
+    """Locally administered (IEEE 802), told from the address: the router and siblings remember whom an address belonged to, and the
+    next pod that is given it must be reached at once."""
+    return b"\x02\x00" + socket.inet_aton(address)
 
 
 def _enter_pod_network(descriptor: int | None) -> None:

@@ -65,6 +65,10 @@ class Sandboxes:
         """End a ground, once its sandboxes ended. Its uid stays its own for ever: files may still belong to it."""
         await self._grounds.remove(self._grounds.plan(ground.id, enclave=not ground.gateway))
 
+    def stands(self, project_id: str) -> bool:
+        """Whether a project's ground was made since the machine started, and not removed."""
+        return self._grounds.plan(project_id, enclave=False).folder.exists()
+
     async def end_grounds(self) -> None:
         """End whatever stands, when the whole lab is stopped and its sandboxes ended."""
         await self._grounds.remove_all()

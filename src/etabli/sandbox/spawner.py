@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -86,7 +87,8 @@ def _answer(reply: socket.socket) -> NoReturn:
             _execute(execution, reply)
         _send(reply, command.perform())
     except BaseException as error:  # noqa: BLE001 - The outermost frame of a child: whatever happened is told to the parent.
-        _send(reply, failure(error))
+        with suppress(BrokenPipeError):  # Who asked is gone, or waits no more.
+            _send(reply, failure(error))
     os._exit(0)
 
 

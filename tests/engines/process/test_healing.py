@@ -10,6 +10,7 @@ import pytest
 
 from etabli.engines import contract
 from etabli.kernel import errors, processes
+from etabli.kernel.settings import Layout
 from tests.engines import charts
 from tests.engines.conftest import PATIENCE, ProcessBench, living, marked, reach
 
@@ -122,3 +123,23 @@ async def test_a_killed_sandbox_is_started_again_and_its_neighbour_goes_on(proce
     assert status.pods[0].exit_code == 137
     after = await process_bench.engine.status(other)
     assert [pod.started_at for pod in after.pods] == [pod.started_at for pod in before.pods]
+
+
+async def test_a_projects_network_waits_a_while_for_the_next_service_and_then_ends(layout: Layout) -> None:
+    bench = ProcessBench(layout, linger_seconds=3)
+    await bench.engine.start()
+    holders = []
+    for _ in range(2):
+        handle = await bench.engine.apply(charts.request())
+        await reach(bench.engine, handle, contract.Phase.READY)
+        [path] = layout.run.glob("sandbox/g/*/holder.json")
+        holders.append(processes.load(path))
+        await bench.engine.destroy(handle)
+        await reach(bench.engine, handle, contract.Phase.GONE)
+    assert holders[0] == holders[1]
+    assert holders[0] is not None
+    await bench.reborn()  # A portal that starts anew finds the network without a pod, and ends it too.
+    async with asyncio.timeout(PATIENCE):
+        while processes.is_alive(holders[0]) or any(layout.run.glob("sandbox/g/*")):  # noqa: ASYNC110 - Another process.
+            await asyncio.sleep(0.05)
+    await bench.leave()

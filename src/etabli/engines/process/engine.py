@@ -256,6 +256,7 @@ class ProcessEngine:
             try:
                 for project_id in self._grounds.active():
                     await self._grounds.heal(project_id)
+                await self._grounds.end_idle()
                 await asyncio.to_thread(self._trim)
             except errors.EtabliError as error:
                 log.warning("a ground could not be looked after", reason=error.message)

@@ -28,6 +28,7 @@ class _Project:
     told: network.Tables | None = None
     numbers: dict[str, int] = field(default_factory=dict)  # Pod → its address's.
     networks: dict[str, str] = field(default_factory=dict)  # Pod network → address: those that exist.
+    idle_since: float | None = None  # When its last pod went, on the clock that cannot jump.
     asked: int = 0  # Refreshes, counted.
     answered: int = 0  # The last refresh that was asked before the last telling began.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -51,6 +52,7 @@ class Grounds:
     def number(self, project_id: str, pod_id: str) -> int:
         """A number for a pod's address, free in its project. Unavailable where there is none."""
         numbers = self._project(project_id).numbers
+        self._project(project_id).idle_since = None
         if pod_id not in numbers:
             taken = set(numbers.values())
             free = next((number for number in POD_NUMBERS if number not in taken), None)
@@ -109,13 +111,32 @@ class Grounds:
         await self.refresh(project_id)
 
     async def leave(self, project_id: str) -> None:
-        """End a project's ground once no pod is left on it."""
+        """A project's last pod may have gone: its ground ends now, or after it lingered."""
+        project = self._project(project_id)
+        if project.ground is not None and not project.numbers:
+            project.idle_since = self._runtime.clock.monotonic()
+        if self._runtime.settings.linger_seconds == 0:
+            await self._end(project_id)
+
+    async def end_idle(self) -> None:
+        """End the grounds that lingered long enough, and those that an earlier process left without a pod."""
+        now, linger = self._runtime.clock.monotonic(), self._runtime.settings.linger_seconds
+        for project_id in await asyncio.to_thread(self._runtime.store.projects):
+            project = self._project(project_id)
+            if project.ground is None and not project.numbers and self._runtime.sandboxes.stands(project_id):
+                project.ground = await self._runtime.sandboxes.ensure_project(project_id)
+                project.idle_since = now
+            elif project.idle_since is not None and now - project.idle_since >= linger:
+                await self._end(project_id)
+
+    async def _end(self, project_id: str) -> None:
+        """End a ground on which no pod is left."""
         project = self._project(project_id)
         async with project.lock:
             if project.ground is None or project.numbers:
                 return
             await self._runtime.sandboxes.remove_ground(project.ground)
-            project.ground = project.told = None
+            project.ground = project.told = project.idle_since = None
             await asyncio.to_thread(shutil.rmtree, self._runtime.store.hosts(project_id).parent, ignore_errors=True)
 
     def active(self) -> tuple[str, ...]:

@@ -26,9 +26,13 @@ async def prepare(runtime: Runtime, ground: sandbox.Ground, service_id: str, pod
         for volume in pod.volumes
         if volume.kind is models.VolumeKind.CLAIM
     }
-    await _whole(runtime, ground, own, partial(_write, pod=pod))
-    for name, folder in claims.items():
-        await _whole(runtime, ground, folder, partial(_make_inner, sub_paths=_sub_paths(pod, name)))
+    await asyncio.gather(
+        _whole(runtime, ground, own, partial(_write, pod=pod)),
+        *(
+            _whole(runtime, ground, folder, partial(_make_inner, sub_paths=_sub_paths(pod, name)))
+            for name, folder in claims.items()
+        ),
+    )
     return {**{name: own / name for name in _own_names(pod)}, **claims}
 
 

@@ -21,6 +21,11 @@ class ProcessSettings(Section):
     default_memory_bytes: int = Field(
         default=0, ge=0, description="The memory limit of a container that asks for none, in bytes; 0 is no limit."
     )
+    linger_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="How long a project's network outlives its last service: the next one starts faster.",
+    )
     heal_seconds: float = Field(
         default=3, gt=0, description="How often the ground of a project with running services is looked after."
     )

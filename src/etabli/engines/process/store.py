@@ -108,6 +108,11 @@ class Store:
         """The folder of a project's hosts file, which its sandboxes see."""
         return self.root / "projects" / project_id / "net"
 
+    def projects(self) -> tuple[str, ...]:
+        """Ids of all that have a hosts file: those whose ground was not ended."""
+        folder = self.root / "projects"
+        return tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
+
     def log(self, service_id: str, pod: str, container: str) -> Path:
         return self.logs(service_id) / pod / f"{container}.log"
 
