@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from etabli.assembly.configuration import Configuration
@@ -28,7 +29,7 @@ def make(layout: settings.Layout, configuration: Configuration, *, environ: Mapp
         data=layout.data,
         run=layout.run,
         components=(
-            seaweedfs.component(layout, lab),
+            seaweedfs.component(layout, lab, session=timedelta(seconds=configuration.storage.session_seconds)),
             openbao.component(layout, lab),
             authoriser.component(layout, lab, version=fingerprint()),
             _portal(layout, environ),

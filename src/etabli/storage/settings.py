@@ -13,6 +13,12 @@ class StorageSettings(Section):
         pattern=r"^[a-z]{2}-[a-z]+-[0-9]$",
         description="The region that clients sign for. Not `us-east-1`: SDKs then presign with an older scheme.",
     )
+    session_seconds: int = Field(
+        default=3600,
+        ge=10,
+        le=43_200,
+        description="How long the keys of services live. Below 15 minutes SDKs ask for others before nearly every request.",
+    )
     renew_before_seconds: int = Field(
         default=900,
         ge=1,
