@@ -34,6 +34,8 @@ TEST_PACKAGES = {"chromium": "chromium", "certutil": "libnss3-tools", "openssl":
 BENCH_PACKAGES = {"wrk": "wrk", "chromium": "chromium"}
 UNPACKABLE = {"pasta": ("passt",)}  # What works when unpacked without root: no setuid bit, no service.
 MINIMUM = (3, 11)
+HTTP_PORT = 80
+KEPT_SYSCTL = Path("/etc/sysctl.d/60-etabli.conf")
 
 
 def main() -> int:
@@ -50,6 +52,8 @@ def main() -> int:
         packages |= BENCH_PACKAGES
     if os.geteuid() == 0:
         prepare_as_root(packages)
+        if arguments.verb == "up" and answers_on_https_port(arguments.rest):
+            open_https_ports()
         tree, person = readable_tree(), pwd.getpwnam(USER)
     else:
         tree, person = TREE, pwd.getpwuid(os.getuid())
@@ -98,6 +102,26 @@ def prepare_as_root(packages: dict[str, str]) -> None:
         subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", USER], check=True)
     for table in ("/etc/subuid", "/etc/subgid"):
         give_subordinate_ids(Path(table))
+
+
+def answers_on_https_port(options: list[str]) -> bool:
+    """Whether `etabli up` with these options answers on 443: a domain of other machines' is named, and no port."""
+    words = [word for option in options for word in option.split("=", 1)]
+    domain = words[words.index("--domain") + 1 :][:1] if "--domain" in words else []
+    return bool(domain) and not domain[0].endswith(".localhost") and "--port" not in words
+
+
+def open_https_ports() -> None:
+    """Let ordinary users listen on 443, and on 80 where browsers begin: the lab runs as one. Kept for the next boots."""
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if int(first.read_text()) <= HTTP_PORT:
+        return
+    try:
+        first.write_text(f"{HTTP_PORT}\n")
+        KEPT_SYSCTL.write_text(f"net.ipv4.ip_unprivileged_port_start = {HTTP_PORT}\n")
+    except OSError:  # A container's root may not; the lab then says what would help.
+        return
+    say(f"ordinary users may now listen on ports from {HTTP_PORT} on ({KEPT_SYSCTL}): the lab answers on 443")
 
 
 def install(packages: list[str]) -> None:
