@@ -177,6 +177,23 @@ async def test_a_base_goes_when_no_tree_stands_on_it_and_nobody_wants_it(
     assert [entry.name for entry in (tmp_path / "lab/bases").iterdir()] == ["current"]
 
 
+async def test_a_renewed_base_is_what_later_builds_stand_on(on_debian: MakeOnDebian, tool: Tool) -> None:
+    lab = on_debian()
+    old = await lab.ensure(IMAGE)
+    assert (await lab.renew_base()).digest == old.base_digest, "the mirror has nothing newer"
+
+    tool.give(version="3.13.9-1")
+    made = await on_debian().renew_base()
+
+    assert lab.digest(IMAGE) != old.digest
+    assert [one.digest for one in await lab.bases()] == [made.digest, old.base_digest]
+    assert (await lab.root(old.digest)).system != (made.path,), "what stands on the old one stays on it"
+    new = await lab.ensure(IMAGE)
+    assert (new.base_digest, new.python_version) == (made.digest, "3.13.9")
+    await lab.prune(in_use=())
+    assert [one.digest for one in await lab.bases()] == [made.digest]
+
+
 async def test_a_base_that_a_power_loss_may_have_torn_is_made_again(
     on_debian: MakeOnDebian, tool: Tool, tmp_path: Path
 ) -> None:

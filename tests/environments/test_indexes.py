@@ -136,3 +136,12 @@ def test_logins_are_found_where_uv_and_pip_keep_them(tmp_path: Path) -> None:
 
 def test_a_masked_text_shows_that_there_was_a_login_and_not_which() -> None:
     assert indexes.masked("GET https://me:hunter2@index.example/s") == "GET https://***@index.example/s"
+
+
+def test_a_whole_root_sees_none_of_the_machines_files_so_each_is_mounted() -> None:
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    found = indexes.Indexes(ca=bundle)
+
+    assert indexes.for_builds(found).mounts == ()
+    [mount] = indexes.for_builds(found, seen_inside=()).mounts
+    assert (mount.target, mount.source) == (indexes.CA_INSIDE, bundle.resolve())

@@ -35,5 +35,16 @@ def test_stages_follow_one_another() -> None:
     assert (state.phase, state.fraction, state.packages) == (BuildPhase.FINISHING, 0.25, 137)
 
 
+def test_the_making_of_a_base_tells_its_stages_and_no_path() -> None:
+    progress = Progress(BEGIN)
+
+    assert (
+        progress.feed("I: downloading packages with apt...\n").message
+        == "making the base: downloading packages with apt"
+    )
+    progress.feed("I: removing tempdir /tmp/etabli-base-1/mmdebstrap.x...\n")
+    assert progress.state.message == "making the base: downloading packages with apt"
+
+
 def test_what_is_not_understood_changes_nothing() -> None:
     assert Progress(BEGIN).feed("warning: a newer uv says it otherwise\n\nDownloading many things\n") == BEGIN

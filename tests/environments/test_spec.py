@@ -105,6 +105,16 @@ def test_data_does_not_belong_in_an_environment(tmp_path: Path) -> None:
         spec.read(folder)
 
 
+def test_a_base_is_one_of_those_there_are_and_no_part_of_what_a_lock_is_resolved_from(tmp_path: Path) -> None:
+    plain = spec.read(write_environment(tmp_path, "small", {"requirements.txt": ""}))
+    chosen = spec.read(write_environment(tmp_path, "small", {"base": "debian-13\n"}))
+
+    assert (plain.base, chosen.base) == (None, "debian-13")
+    assert plain.inputs == chosen.inputs
+    with pytest.raises(errors.Invalid, match="`debian-12` is not known: write `host` or `debian-13`"):
+        spec.read(write_environment(tmp_path, "small", {"base": "debian-12"}))
+
+
 @pytest.mark.parametrize("text", ["r-4.2", "python-2.7", "python-3.12; rm -rf /", "3.12", ""])
 def test_a_runtime_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(errors.Invalid, match="is not understood"):

@@ -10,12 +10,13 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from etabli.environments import base, build, debian, errors, models, progress, tree
+from etabli.environments.indexes import Indexes
 from etabli.environments.models import BuildPhase, BuildState
 from etabli.environments.settings import EnvironmentSettings
 from etabli.environments.store import ROOT, Store
@@ -29,9 +30,19 @@ SAID = re.compile(r"^E: (.*)$", re.MULTILINE)  # What apt and mmdebstrap say fir
 class Bases:
     """The bases of one lab."""
 
-    def __init__(self, store: Store, *, maker: debian.Maker, settings: EnvironmentSettings) -> None:
-        self._store, self._settings = store, settings
-        self.maker = maker
+    def __init__(
+        self,
+        store: Store,
+        *,
+        environ: Mapping[str, str],
+        indexes: Indexes,
+        clock: Clock,
+        settings: EnvironmentSettings,
+    ) -> None:
+        self._store, self._clock, self._settings = store, clock, settings
+        own = settings.debian_mirror
+        mirror = debian.find_mirror() if own is None else debian.Mirror(main=own, security=None)
+        self.maker = debian.Maker(environ=environ, indexes=indexes, mirror=mirror, clock=clock)
         self._hosts: dict[str | None, models.Base] = {}
 
     def name(self, found: models.Spec) -> str:
@@ -55,14 +66,17 @@ class Bases:
         """The whole root that is built on now."""
         return self._store.find_base(self._store.current_base())
 
-    async def make(
-        self, folder: Path, *, log: Path, clock: Clock, tell: Callable[[BuildState], None]
-    ) -> models.BaseRoot:
+    def all(self) -> tuple[models.BaseRoot, ...]:
+        """Every whole root that is here, the current one first."""
+        found = [made for digest in self._store.base_digests() if (made := self._store.find_base(digest)) is not None]
+        return tuple(sorted(found, key=lambda made: (made.digest != self._store.current_base(), made.digest)))
+
+    async def make(self, folder: Path, *, log: Path, tell: Callable[[BuildState], None]) -> models.BaseRoot:
         """Make a whole root in `folder/out/root`. The caller seals and publishes it. BuildFailed, DiskFull, Unavailable."""
-        began, root = clock.monotonic(), folder / "out" / ROOT
+        began, root = self._clock.monotonic(), folder / "out" / ROOT
         begin = BuildState(BuildPhase.DOWNLOADING, f"making the base: {debian.NAME}")
         follower = progress.Follower(log, begin, tell=tell)
-        following = asyncio.create_task(follower.follow(clock))
+        following = asyncio.create_task(follower.follow(self._clock))
         try:
             code = await self.maker.make(folder, root=root, log=log)
         finally:
@@ -71,8 +85,8 @@ class Bases:
         if code != 0:
             said = SAID.search(output := follower.output())
             raise build.failure("base", models.Outcome(exit_code=code, message=said[1] if said else ""), output)
-        made = await asyncio.to_thread(_describe, root, made_at=clock.now())
-        return replace(made, make_seconds=round(clock.monotonic() - began, 1))
+        made = await asyncio.to_thread(_describe, root, made_at=self._clock.now())
+        return replace(made, make_seconds=round(self._clock.monotonic() - began, 1))
 
 
 def _describe(root: Path, *, made_at: datetime) -> models.BaseRoot:

@@ -43,6 +43,7 @@ LEFT_OUT = (  # 60 MB that no service reads: manuals, and messages in languages 
     "path-include=/usr/share/locale/fr/LC_MESSAGES/*",
 )
 AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"  # Where Debian keeps the list of authorities, here and in the base.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # Of the package `debian-archive-keyring`.
 DPKG_STATUS = "var/lib/dpkg/status"
 
 # Hooks of mmdebstrap: `$1` is the root being made.
@@ -106,13 +107,15 @@ class Maker:
         if found is None:
             raise errors.Unavailable(
                 f"the base `{NAME}` is made by `{TOOL}`, which this machine does not have",
-                hint=f'`apt-get install {TOOL}`, or `base = "host"` in `[environments]`',
+                hint=f'`apt-get install {TOOL} debian-archive-keyring`, or `base = "host"` in `[environments]`',
             )
         return found
 
     def _command(self, tool: str, scratch: Path) -> tuple[str, ...]:
         options = [f"--include={PACKAGES}", *(f"--dpkgopt={option}" for option in LEFT_OUT)]
         options += ['--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "3"']
+        if KEYRING.is_file():  # Another distribution's apt does not trust Debian by itself.
+            options.append(f"--keyring={KEYRING}")
         hooks = [MAKE_LOCALES, FORGET_THE_MACHINE]
         if trusted := _authorities(self._indexes.ca):
             # A copy: what the administrator names may lie where the subordinate ids cannot look.

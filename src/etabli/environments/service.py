@@ -57,11 +57,7 @@ class Environments:
         self._builder, self._events, self._clock, self._settings = builder, events, clock, settings
         self._indexes = indexes.read(environ)
         self._plans: dict[str, tuple[object, models.Plan]] = {}
-        self._bases = bases.Bases(
-            self._store,
-            maker=debian.Maker(environ=environ, indexes=self._indexes, mirror=_mirror(settings), clock=clock),
-            settings=settings,
-        )
+        self._bases = bases.Bases(self._store, environ=environ, indexes=self._indexes, clock=clock, settings=settings)
         self._running: dict[str, asyncio.Task[models.Tree]] = {}
         self._states: dict[str, BuildState] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -168,6 +164,16 @@ class Environments:
         target = found.folder / spec.LOCK_NAME
         await asyncio.to_thread(files.write_atomically, target, lock, mode=0o644)
         return target
+
+    async def bases(self) -> tuple[models.BaseRoot, ...]:
+        """The whole roots that are here, the one that is built on now first."""
+        return await asyncio.to_thread(self._bases.all)
+
+    async def renew_base(self) -> models.BaseRoot:
+        """Make the whole root again, with the mirror's versions of today; what is built from now on stands on it."""
+        async with self._alone(BASE_LOCK, debian.NAME):
+            await self._sweep()
+            return await self._make_base(debian.NAME)
 
     async def prune(self, *, in_use: Collection[str], downloads: bool = False) -> models.Pruned:
         """Remove trees that no service uses (`in_use` are their digests) and that no environment means any more.
@@ -333,9 +339,7 @@ class Environments:
     async def _make_base(self, name: str) -> models.BaseRoot:
         log.info("base started", base=debian.NAME)
         async with self._workplace(name, debian.NAME, kind=ROOT) as (folder, log_file):
-            made = await self._bases.make(
-                folder, log=log_file, clock=self._clock, tell=lambda state: self._tell(name, state)
-            )
+            made = await self._bases.make(folder, log=log_file, tell=lambda state: self._tell(name, state))
             await self._builder.seal(made.path, environment=name)
             published = await _whole(self._store.publish_base, folder, made)
         log.info("base made", base=made.digest[:12], seconds=made.make_seconds, size=made.size_bytes)
@@ -457,13 +461,6 @@ async def _whole(publish: Callable[[Path, Made], Made], folder: Path, made: Made
         return await asyncio.shield(publishing)
     finally:
         await asyncio.wait([publishing])
-
-
-def _mirror(settings: EnvironmentSettings) -> debian.Mirror | None:
-    """The administrator's, else the one of this machine's apt."""
-    if settings.debian_mirror is None:
-        return debian.find_mirror()
-    return debian.Mirror(main=settings.debian_mirror, security=None)
 
 
 def _parse(image: str) -> tuple[str, str | None]:
