@@ -52,7 +52,7 @@ def lay_cable() -> int:
     theirs = os.open("/proc/self/ns/net", os.O_RDONLY)
     far = netlink.Netlink()
     syscalls.setns(ours, syscalls.CLONE_NEWNET)
-    links.add_pair("lab0", peer="eth0", peer_namespace=theirs, mtu=1500)
+    links.add_pair("lab0", peer="eth0", peer_namespace=theirs, peer_mac=bytes((2, 0, 10, 77, 0, 2)), mtu=1500)
     links.add_address("lab0", LAB, 24)
     links.up("lab0")
     far.add_address("eth0", DEVICE, 24)
