@@ -112,10 +112,17 @@ async def test_a_tool_that_fails_says_why_and_leaves_nothing(
     assert _left(tool, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tar: var/x: Cannot write: No space left on device",
+        "E: You don't have enough free space in /tmp/etabli-base-1/mmdebstrap.x/var/cache/apt/archives/.",
+    ],
+)
 async def test_a_full_disk_is_said_and_the_next_try_is_whole(
-    on_debian: MakeOnDebian, tool: Tool, tmp_path: Path
+    on_debian: MakeOnDebian, tool: Tool, tmp_path: Path, words: str
 ) -> None:
-    tool.give(before="echo 'tar: var/x: Cannot write: No space left on device' >&2; exit 2")
+    tool.give(before=f'echo "{words}" >&2; exit 2')
     lab = on_debian()
     with pytest.raises(DiskFull):
         await lab.ensure(IMAGE)

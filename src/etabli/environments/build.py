@@ -40,7 +40,7 @@ STEP_FOLDERS = "step-*"  # Where the records of a build's sandboxes are, in its 
 MAKE_ROOM = "free space, or `etabli environments prune`"
 UV_ERROR = re.compile(r"^(error: |\s*× )", re.MULTILINE)
 REASON_CHARACTERS = 400
-NO_SPACE = ("No space left on device", "os error 28", "Disk quota exceeded")
+NO_SPACE = ("No space left on device", "os error 28", "Disk quota exceeded", "You don't have enough free space")
 LEFT_BY_UV = (".lock", ".gitignore", "CACHEDIR.TAG")  # A tag that says "cache" would keep a tree out of backups.
 
 INSTALL = """
