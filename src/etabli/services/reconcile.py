@@ -205,7 +205,9 @@ class Reconciler:
         service, belongings = record.service, self._rooms.belongings
         key = secret_key(service.id, service.revision)
         data = dict(await belongings.fetch(key=key))
-        if record.vault_accessor is not None and await belongings.renew(accessor=record.vault_accessor):
+        age = self._rooms.clock.now() - service.created_at
+        is_fresh = service.handle is None and timedelta() <= age < RENEWAL  # The launch has just drawn it.
+        if record.vault_accessor is not None and (is_fresh or await belongings.renew(accessor=record.vault_accessor)):
             return data
         ground = await self._rooms.people.project_ground(project_id=service.project_id)
         fresh = await belongings.vault_token(ground=ground)

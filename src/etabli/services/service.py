@@ -4,6 +4,7 @@ Each first finds whether this person may know of the service, in one place. Aski
 reconciler makes it so.
 """
 
+import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -65,11 +66,13 @@ class Services:
             return first
         await self._check_count(ground)
         service_id = ids.new_id()
-        rendered = await self._render(user_id=user_id, ground=ground, launch=launch, service_id=service_id)
-        draft = _draft(launch, rendered, ground=ground, user_id=user_id, service_id=service_id, rooms=self._rooms)
-        service = await self._store(
-            draft, rendered=rendered, ground=ground, key=launch.key and _key(user_id, launch.key)
+        rendered, variables = await asyncio.gather(
+            self._render(user_id=user_id, ground=ground, launch=launch, service_id=service_id),
+            self._patiently(lambda: self._rooms.belongings.prepare(ground=ground)),
         )
+        draft = _draft(launch, rendered, ground=ground, user_id=user_id, service_id=service_id, rooms=self._rooms)
+        key = launch.key and _key(user_id, launch.key)
+        service = await self._store(draft, rendered=rendered, ground=ground, variables=variables, key=key)
         if service.id == draft.id:
             await self._tell(service, models.EventKind.LAUNCHED)
             log.info("service launched", service=service.id, chart=service.chart, project=service.project_id)
@@ -243,11 +246,16 @@ class Services:
         return rendered
 
     async def _store(
-        self, draft: models.Service, *, rendered: ports.Rendered, ground: ports.Ground, key: str | None
+        self,
+        draft: models.Service,
+        *,
+        rendered: ports.Rendered,
+        ground: ports.Ground,
+        variables: Mapping[str, str],
+        key: str | None,
     ) -> models.Service:
         """Keep the service, its secrets and its identity; undone where any of it fails or the key was used."""
         belongings = self._rooms.belongings
-        variables = await self._patiently(lambda: belongings.prepare(ground=ground))
         vault = await self._patiently(lambda: belongings.vault_token(ground=ground))
         stored = False
         try:

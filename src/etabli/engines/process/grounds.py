@@ -6,7 +6,7 @@ where they differ. The agent or the holder of a project may be killed at any mom
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -145,13 +145,15 @@ class Grounds:
 
     async def _tell(self, project_id: str, project: _Project, ground: sandbox.Ground, tables: network.Tables) -> None:
         told, sandboxes = project.told, self._runtime.sandboxes
+        tellings: list[Awaitable[None]] = []
         if told is None or told.hosts != tables.hosts:
             folder = self._runtime.store.hosts(project_id)
-            await asyncio.to_thread(sandboxes.write_hosts, folder, tables.hosts)
+            tellings.append(asyncio.to_thread(sandboxes.write_hosts, folder, tables.hosts))
         if (told.services if told else ()) != tables.services:
-            await sandboxes.set_services(ground, tables.services)
+            tellings.append(sandboxes.set_services(ground, tables.services))
         if told is None or told.relays != tables.relays:
-            await sandboxes.set_relays(ground, tables.relays)
+            tellings.append(sandboxes.set_relays(ground, tables.relays))
+        await asyncio.gather(*tellings)  # One does not need the other, and somebody waits for all.
         project.told = tables
 
     def _project(self, project_id: str) -> _Project:
