@@ -50,6 +50,7 @@ class Lab:
     port: int
     link: str = ""
     python: Path = Path(sys.executable)  # Whose Etabli it is.
+    within: tuple[str, ...] = ()  # What enters the namespaces that it lives in.
 
     @property
     def origin(self) -> str:
@@ -67,7 +68,7 @@ class Lab:
         """A command of `etabli`; what it printed. Its errors are in the failure."""
         environ = {**os.environ, "ETABLI_DATA": str(self.data), "ETABLI_RUN": str(self.run)}
         done = subprocess.run(
-            [self.python, "-m", "etabli.main", *arguments],
+            [*self.within, self.python, "-m", "etabli.main", *arguments],
             env=environ,
             cwd=TREE,
             capture_output=True,

@@ -63,6 +63,7 @@ class LocalLab:
             revisions.refuse_newer(self.layout.database)  # Before anything that runs is touched.
             self._refuse_or_take_over(loaded.lab)
             the_plan = processes.make(self.layout, loaded, environ=self.environ)
+            supervisor.check_ports(the_plan)
             plan.save(the_plan, processes.path(self.layout))
         announcement = self.layout.run / ANNOUNCEMENT
         files.write_atomically(announcement, self._announcement(loaded))

@@ -5,13 +5,14 @@ waits for it in the background; pages are there at once.
 """
 
 import asyncio
+import io
 import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -317,6 +318,19 @@ def main() -> int:
     return 0
 
 
+class _Unfailing(io.TextIOBase):
+    """Standard error, where what a full disk does not take is dropped: telling of something must not make it fail."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def _log_to_standard_error() -> None:
     """One line an event, key=value, to what the supervisor keeps as the component's log."""
     structlog.configure(
@@ -328,7 +342,7 @@ def _log_to_standard_error() -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_Unfailing()),  # type: ignore[arg-type] # It writes and flushes, which is all that is used.
         cache_logger_on_first_use=True,
     )
 

@@ -63,7 +63,7 @@ class Supervisor:
         """Keep everything running until `stop`. Conflict where another supervisor has the folder, or somebody else a port."""
         self._lock.take()
         try:
-            self._check_ports()
+            check_ports(self._plan)
             await self._stop_strangers()
             self._tasks = [asyncio.create_task(self._keep(one)) for one in self._keepers.values()]
             self._tasks.append(asyncio.create_task(self._tell_when_ready()))
@@ -107,13 +107,6 @@ class Supervisor:
         journal.say("lab ready")
         if self._announce is not None:
             print(self._announce.read_text(), end="", flush=True)
-
-    def _check_ports(self) -> None:
-        """Say at once, not after some restarts, that somebody else has a port."""
-        for component in self._plan.components:
-            if child.find(component) is None:
-                for port in component.ports:
-                    listeners.check_free(port)
 
     async def _stop_strangers(self) -> None:
         """Stop what an earlier plan started and this one does not know."""
@@ -171,6 +164,14 @@ class Network:
 
     def _component(self, argv: tuple[str, ...]) -> models.Component:
         return models.Component(name=NETWORK, argv=argv, folder=self._folder)
+
+
+def check_ports(the_plan: models.Plan) -> None:
+    """Say at once, not after some restarts, that somebody else has a port: Conflict."""
+    for component in the_plan.components:
+        if child.find(component) is None:
+            for port in component.ports:
+                listeners.check_free(port)
 
 
 async def stop_in_order(the_plan: models.Plan, keepers: dict[str, keeper.Keeper]) -> None:

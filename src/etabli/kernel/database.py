@@ -11,10 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import DateTime, Dialect, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
+from etabli.kernel import errors
+
+# What SQLite says where nothing more can be written: to the file, to its journal, to what its connections share
+# (sqlite.org/rescode.html).
+DISK_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"})
 BUSY_TIMEOUT_MS = 5_000  # How long a writer waits for another before it fails.
 
 
@@ -55,8 +61,15 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A unit of work: committed at the end, rolled back on an error. None inside another: on SQLite it would wait for itself."""
-        async with self._turn, self._sessions.begin() as session:
-            yield session
+        try:
+            async with self._turn, self._sessions.begin() as session:
+                yield session
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorname", "") in DISK_FULL:
+                raise errors.Unavailable(
+                    "the lab's disk is full", hint="make room where its data folder is; what was stored is kept"
+                ) from error
+            raise
 
     async def create_tables(self) -> None:
         """Make every table known to `Table`; for tests. The lab itself migrates (main.migrate)."""
