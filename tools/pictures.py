@@ -18,6 +18,7 @@ from tests import newcomer
 WIDTH, HEIGHT = 1280, 800
 PHONE_WIDTH, PHONE_HEIGHT = 390, 844
 PERSON = "Alice Martin"
+LIVE_MS = 30_000
 
 
 def take(folder: Path) -> Iterator[Path]:
@@ -65,8 +66,8 @@ def _as_others_see(
 def _whole(lab: labs.Lab, page: Page, service_id: str) -> Page:
     """The service's page, once its log and what it uses are there."""
     page.goto(f"{lab.origin}/services/{service_id}")
-    expect(page.get_by_text("Jupyter Server").first).to_be_attached(timeout=30_000)
-    expect(page.get_by_text("– / 2 cores")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text("– / 2 cores")).to_have_count(0, timeout=LIVE_MS)
+    expect(page.get_by_text("Jupyter Server").first).to_be_attached(timeout=LIVE_MS)
     return page
 
 
