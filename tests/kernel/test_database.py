@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from etabli.kernel import database
+from etabli.kernel import database, errors
 
 
 class _Moment(database.Table):
@@ -83,3 +83,21 @@ async def _fail_half_way(db: database.Database) -> None:
         session.add(_Moment(id=1, at=datetime.now(UTC)))
         await session.flush()
         raise RuntimeError("half-way")
+
+
+async def test_a_full_disk_is_a_sentence_and_the_unit_of_work_is_undone(tmp_path: Path) -> None:
+    db = database.Database(database.sqlite_url(tmp_path / "x.db"))
+    await db.create_tables()
+
+    async def write_much() -> None:
+        async with db.session() as session:
+            await session.execute(text("PRAGMA max_page_count = 1"))  # SQLite answers as where no byte is left.
+            await session.execute(text("CREATE TABLE wide (words TEXT)"))
+            await session.execute(text("INSERT INTO wide VALUES (hex(zeroblob(1000000)))"))
+
+    with pytest.raises(errors.Unavailable, match="the lab's disk is full"):
+        await write_much()
+    async with db.session() as session:
+        found = await session.execute(text("SELECT count(*) FROM sqlite_schema WHERE name = 'wide'"))
+        assert found.scalar() == 0
+    await db.close()

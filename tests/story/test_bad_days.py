@@ -188,6 +188,15 @@ def test_a_launch_whose_portal_is_killed_is_one_service(scene: Scene) -> None:
     _delete_tiny_ones(scene.lab)
 
 
+def test_two_requests_with_one_key_are_one_service(scene: Scene) -> None:
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(_post, scene.lab, key="twice") for _ in range(2)]
+        launched = {one.result(timeout=60) for one in asked}
+    assert len(launched) == 1
+    assert _tiny_ones(scene.lab) == list(launched)
+    _delete_tiny_ones(scene.lab)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # The same.
 def test_a_launch_killed_before_its_answer_is_found_by_its_key(scene: Scene) -> None:
     portal = scene.lab.component("portal")
