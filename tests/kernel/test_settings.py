@@ -30,9 +30,10 @@ def test_what_is_not_toml_is_said(tmp_path: Path) -> None:
 
 
 def test_folders_are_private_and_sockets_short_enough(tmp_path: Path) -> None:
-    layout = settings.default_layout({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")})
-    layout.make()
-    assert layout.data == tmp_path / ".local/share/etabli"
-    assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in (layout.data, layout.run, layout.keys))
-    short = settings.default_layout({"HOME": "/home/somebody/with/a/rather/long/home"})
-    assert len(str(short.socket("authoriser"))) < 108
+    layout = settings.default_layout({"HOME": "/home/ada", "XDG_RUNTIME_DIR": "/run/user/1000"})
+    assert (str(layout.data), str(layout.run)) == ("/home/ada/.local/share/etabli", "/home/ada/.local/share/etabli/run")
+    long = settings.default_layout({"HOME": "/home/" + "a-rather-long-home/" * 4})
+    assert len(str(long.upstreams / ("k" * 32))) < 108
+    made = settings.Layout(data=tmp_path / "data", run=tmp_path / "run")
+    made.make()
+    assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in (made.data, made.run, made.keys))

@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from etabli.kernel import errors, files
 
 FILE_NAME = "etabli.toml"
+LONGEST_RUN = (
+    107 - len("/up/") - 32
+)  # A UNIX socket's path (unix(7)), less the longest name in the run folder: an upstream's key.
 
 
 class Section(BaseModel):
@@ -120,13 +123,18 @@ class Layout:
 
 
 def default_layout(environ: Mapping[str, str]) -> Layout:
-    """`ETABLI_DATA`, else `$XDG_DATA_HOME/etabli`; `ETABLI_RUN`, else a short folder of this user's for this data folder."""
+    """`ETABLI_DATA`, else `$XDG_DATA_HOME/etabli`; `ETABLI_RUN`, else `run` in the data folder, else a short folder of this user's.
+
+    Never `XDG_RUNTIME_DIR`: it is removed when the person signs out, and the lab with its notebooks goes on.
+    """
     home = Path(environ.get("HOME", "/"))
     data = Path(environ.get("ETABLI_DATA") or Path(environ.get("XDG_DATA_HOME") or home / ".local/share") / "etabli")
     if chosen := environ.get("ETABLI_RUN"):
         return Layout(data=data, run=Path(chosen))
-    base = environ.get("XDG_RUNTIME_DIR") or f"/tmp/etabli-{os.getuid()}"
-    return Layout(data=data, run=Path(base) / f"etabli-{_short_hash(str(data.resolve()))}")
+    inside = data.resolve() / "run"
+    if len(str(inside)) <= LONGEST_RUN:
+        return Layout(data=data, run=inside)
+    return Layout(data=data, run=Path(f"/tmp/etabli-{os.getuid()}") / f"etabli-{_short_hash(str(data.resolve()))}")
 
 
 Model = TypeVar("Model", bound=Section)
