@@ -125,6 +125,10 @@ class LocalLab:
         """Build an environment here and now."""
         self._with_parts(partial(_build, name=name))
 
+    def lock(self, name: str) -> Path:
+        """Choose the versions of an environment again."""
+        return self._with_parts(partial(_lock, name=name))
+
     def prune(self) -> Sequence[str]:
         """Remove trees that nothing uses."""
         return self._with_parts(_prune)
@@ -256,6 +260,10 @@ async def _findings(opened: parts.Parts) -> Sequence[ports.Row]:
 async def _build(opened: parts.Parts, *, name: str) -> None:
     tree = await opened.environments.ensure(f"etabli/{name}")
     print(f"etabli/{name} {tree.digest[:12]} {_size(tree.size_bytes)}")
+
+
+async def _lock(opened: parts.Parts, *, name: str) -> Path:
+    return await opened.environments.lock(name)
 
 
 async def _prune(opened: parts.Parts) -> Sequence[str]:

@@ -81,6 +81,11 @@ def _environments(local: ports.Lab) -> typer.Typer:
         local.build(name)
 
     @app.command()
+    def lock(name: str = typer.Argument(help="As in `etabli/NAME`.")) -> None:
+        """Choose the versions of an environment again, newest first, and write them beside its specification."""
+        print(local.lock(name))
+
+    @app.command()
     def prune() -> None:
         """Remove trees that no environment and no service uses."""
         for removed in local.prune():

@@ -64,6 +64,10 @@ class Lab(Protocol):
         """Build an environment here and now, its progress on standard error."""
         ...
 
+    def lock(self, name: str) -> Path:
+        """Choose the versions of an environment again, newest first; the file that holds them."""
+        ...
+
     def prune(self) -> Sequence[str]:
         """Remove trees that no environment and no service uses; what was removed."""
         ...

@@ -129,6 +129,7 @@ class Reconciler:
                     await self._give_up(service_id, error.message)
                 except Exception:
                     log.exception("a turn failed", service=service_id)
+                    await self._say_trouble(service_id)
                     await self._rooms.clock.sleep(retry)
                     retry = min(retry * 2, LAST_RETRY)
                     continue
@@ -136,6 +137,12 @@ class Reconciler:
                     return
         finally:
             self._turning.discard(service_id)
+
+    async def _say_trouble(self, service_id: str) -> None:
+        """What nobody foresaw is tried again, and said meanwhile: a page that waits without a word teaches nothing."""
+        service = await self._rooms.store.get(service_id)
+        if service is not None:
+            await self._move(service, service.state, message="the lab met an error of its own, and tries again")
 
     async def _turn(self, service_id: str) -> None:
         record = await self._rooms.store.record(service_id)

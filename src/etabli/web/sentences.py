@@ -69,4 +69,5 @@ SENTENCES = (
     N_("it ended well"),
     N_("it ended with exit code {}"),
     N_("the machine refuses: {}"),
+    N_("the lab met an error of its own, and tries again"),
 )

@@ -69,6 +69,11 @@ class Visitor:
                 return access
         return next(access for access in self.accesses if access.project.slug == self.user.slug)
 
+    def may_change(self, project_id: str) -> bool:
+        """Whether they work in that project, and do not only look."""
+        roles = (access.role for access in self.accesses if access.project.id == project_id)
+        return any(role.covers(models.Role.MEMBER) for role in roles)
+
     @property
     def section(self) -> str:
         """Which entry of the navigation this page is under."""

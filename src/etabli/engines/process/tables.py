@@ -289,7 +289,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
 }
 
 UNKNOWN = "nothing here knows it"
-HINT = "the `kubernetes` engine runs such charts"
+HINT = "ask its author for one that runs on a single machine"
 
 
 def check(place: str, content: Mapping[str, object], path: str) -> None:
