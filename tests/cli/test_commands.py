@@ -185,7 +185,9 @@ async def test_a_name_that_looks_like_markup_is_shown_as_it_is(terminal: Termina
     assert "`[b]`" in (await terminal.type("launch", "[b]")).err
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # httpcore leaves the socket that failed.
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # httpcore leaves the socket that failed.
 @pytest.mark.parametrize("words", [("ls",), ("launch", "notebook"), ("show", "abcdefghij"), ("invite",)])
 async def test_a_lab_that_is_not_there_is_said(
     layout: settings.Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]

@@ -11,7 +11,9 @@ address = os.environ["VAULT_ADDR"].rstrip("/")
 parts = (os.environ.get("VAULT_TOP_DIR", ""), os.environ["VAULT_RELATIVE_PATH"])
 path = "/".join(part.strip("/") for part in parts if part.strip("/"))
 mount = os.environ.get("VAULT_MOUNT", "").strip("/") or "kv"
-request = urllib.request.Request(f"{address}/v1/{mount}/data/{path}", headers={"X-Vault-Token": os.environ["VAULT_TOKEN"]})
+request = urllib.request.Request(
+    f"{address}/v1/{mount}/data/{path}", headers={"X-Vault-Token": os.environ["VAULT_TOKEN"]}
+)
 with urllib.request.urlopen(request, timeout=20) as answer:
     secret = json.load(answer)["data"]["data"]
 order = secret.pop(".onyxia", None)

@@ -129,6 +129,10 @@ class LocalLab:
         """Choose the versions of an environment again."""
         return self._with_parts(partial(_lock, name=name))
 
+    def renew(self) -> str:
+        """Make the base `debian-13` anew."""
+        return self._with_parts(_renew)
+
     def prune(self) -> Sequence[str]:
         """Remove trees that nothing uses."""
         return self._with_parts(_prune)
@@ -262,6 +266,11 @@ async def _build(opened: parts.Parts, *, name: str) -> None:
     print(f"etabli/{name} {tree.digest[:12]} {_size(tree.size_bytes)}")
 
 
+async def _renew(opened: parts.Parts) -> str:
+    made = await opened.environments.renew_base()
+    return f"{made.digest[:12]} {_size(made.size_bytes)}"
+
+
 async def _lock(opened: parts.Parts, *, name: str) -> Path:
     return await opened.environments.lock(name)
 
@@ -277,6 +286,7 @@ async def _environment_rows(opened: parts.Parts) -> Sequence[ports.Row]:
         ports.Row(
             cells=(
                 one.image,
+                one.base,
                 (one.digest or "")[:12],
                 _size(one.tree.size_bytes) if one.tree else "",
                 one.problem or ("built" if one.tree else "not built"),

@@ -1,11 +1,13 @@
 """The rooms that the command line uses by itself, whether the lab runs or not: sandboxes, environments, the engine, what is stored."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from etabli.assembly.configuration import Configuration
+from etabli.engines.process import store
 from etabli.engines.process.engine import ProcessEngine
 from etabli.engines.process.ports import Door
 from etabli.environments.service import Environments
@@ -33,10 +35,10 @@ class Parts:
         return self.layout.database.exists()
 
     async def digests_in_use(self) -> frozenset[str]:
-        """The environments that stored services stand on."""
+        """The environments that services stand on: what they were started with, and what they would start with now."""
         if not await self.has_database():
             return frozenset()
-        found: set[str] = set()
+        found = set(await asyncio.to_thread(store.digests, self.layout.engine))
         for record in await self.services.all():
             revision = await self.services.revision(record.service.id, record.service.revision)
             for image in revision.images:

@@ -73,7 +73,7 @@ def _environments(local: ports.Lab) -> typer.Typer:
     @app.command("list")
     def show() -> None:
         """Every environment: its digest, its size, whether it is built."""
-        output.rows(("environment", "digest", "size", "state"), local.environments())
+        output.rows(("environment", "base", "digest", "size", "state"), local.environments())
 
     @app.command()
     def build(name: str = typer.Argument(help="As in `etabli/NAME`.")) -> None:
@@ -84,6 +84,11 @@ def _environments(local: ports.Lab) -> typer.Typer:
     def lock(name: str = typer.Argument(help="As in `etabli/NAME`.")) -> None:
         """Choose the versions of an environment again, newest first, and write them beside its specification."""
         print(local.lock(name))
+
+    @app.command()
+    def renew() -> None:
+        """Make the base `debian-13` anew, with today's packages; environments are built on it from then on."""
+        print(local.renew())
 
     @app.command()
     def prune() -> None:

@@ -68,6 +68,10 @@ class Lab(Protocol):
         """Choose the versions of an environment again, newest first; the file that holds them."""
         ...
 
+    def renew(self) -> str:
+        """Make the base `debian-13` anew, with today's packages; its digest and size."""
+        ...
+
     def prune(self) -> Sequence[str]:
         """Remove trees that no environment and no service uses; what was removed."""
         ...

@@ -56,6 +56,7 @@ SENTENCES = (
     N_("compiling"),
     N_("compiling {} modules"),
     N_("running `postBuild`"),
+    N_("making the base: {}"),
     N_("not built yet"),
     N_("its build was interrupted; it will go on"),
     # engines: why a service is where it is.

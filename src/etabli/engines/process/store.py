@@ -161,3 +161,11 @@ def _read(path: Path, adapter: TypeAdapter[Stored]) -> Stored | None:
         raise errors.Refused(
             f"`{path}` was written by another version of Etabli", hint="start the version that wrote it"
         ) from error
+
+
+def digests(root: Path) -> frozenset[str]:
+    """The environments of every service that an engine keeps under `root`, whether it runs or not. Only reads."""
+    kept = Store(root)
+    records = (kept.load(service_id) for service_id in kept.services())
+    plans = [record.plan for record in records if record is not None]
+    return frozenset(one.digest for plan in plans for pod in plan.pods for one in (*pod.inits, *pod.containers))
