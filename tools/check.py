@@ -15,7 +15,7 @@ BIN = TREE / ".venv/bin"
 COMMANDS = (
     ("ruff", "format", "--check", "--no-cache", "."),
     ("ruff", "check", "--no-cache", "."),
-    ("mypy", "--no-incremental"),
+    ("mypy", "--no-incremental", "--cache-dir=/dev/null"),
     ("lint-imports", "--no-cache"),
 )
 FILE_LINES = 500
