@@ -13,15 +13,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 import uvicorn
 import yaml
+from starlette.requests import Request
 
 from etabli.assembly.local import LocalLab
-from etabli.cli import app
-from etabli.kernel import settings
+from etabli.cli import app, client
+from etabli.kernel import errors, settings
 from etabli.services import models
+from etabli.web import problems
 from tests.web import lab as labs
 
 REFUSED, INVALID, NOT_FOUND, FORBIDDEN, CONFLICT, UNAVAILABLE = 1, 2, 3, 4, 5, 75
@@ -213,3 +216,10 @@ async def test_a_reader_that_goes_away_is_no_error(terminal: Terminal) -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_project_is_told_from_a_conflict() -> None:
+    answer = problems.as_json(Request({"type": "http"}), errors.QuotaExceeded("the project is full", hint="stop one"))
+    told = client.error_of(httpx.Response(answer.status_code, content=bytes(answer.body)))
+    assert (type(told), told.message, told.hint) == (errors.QuotaExceeded, "the project is full", "stop one")
+    assert app.EXIT_STATUS[errors.QuotaExceeded] != app.EXIT_STATUS[errors.Conflict]

@@ -14,6 +14,7 @@ from etabli.kernel import errors
 FIRST_ADMINISTRATOR = "@admin"
 TIMEOUT = httpx.Timeout(30.0, read=None)  # Logs are followed for as long as they come.
 
+QUOTA_EXCEEDED = "tag:etabli,2026:quota-exceeded"  # As `web.problems` says it.
 _BY_STATUS: Mapping[int, type[errors.EtabliError]] = {
     400: errors.Refused,
     403: errors.Forbidden,
@@ -59,7 +60,7 @@ class Client:
         with self._reaching(), self._http.stream("GET", path, params=parameters) as response:
             if response.is_error:
                 response.read()
-                raise _error(response)
+                raise error_of(response)
             yield response.iter_lines()
 
     def _call(
@@ -73,7 +74,7 @@ class Client:
         with self._reaching():
             response = self._http.request(method, path, params=parameters, json=body)
         if response.is_error:
-            raise _error(response)
+            raise error_of(response)
         return response.json() if response.content else None
 
     @contextmanager
@@ -86,13 +87,15 @@ class Client:
             ) from error
 
 
-def _error(response: httpx.Response) -> errors.EtabliError:
+def error_of(response: httpx.Response) -> errors.EtabliError:
     """RFC 9457 problem+json as the error that it was."""
     try:
         problem = response.json()
     except ValueError:
         problem = {}
     kind = _BY_STATUS.get(response.status_code, errors.Refused if response.status_code < 500 else errors.Unavailable)
+    if problem.get("type") == QUOTA_EXCEEDED:
+        kind = errors.QuotaExceeded
     message = str(problem.get("detail") or problem.get("title") or f"the lab answered {response.status_code}")
     hint = problem.get("hint")
     fields = problem.get("fields")

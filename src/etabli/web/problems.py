@@ -24,6 +24,9 @@ log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 
 # The first type that fits, most particular first.
+# A type of its own where one status says two things (RFC 9457, 4.1; tag URIs are RFC 4151's). `cli.client` reads it.
+QUOTA_EXCEEDED = "tag:etabli,2026:quota-exceeded"
+
 STATUSES: Mapping[type[errors.EtabliError], int] = {
     walls.TooLarge: 413,
     identity_errors.TooManyAttempts: 429,
@@ -74,7 +77,7 @@ def as_json(request: Request, error: errors.EtabliError) -> Response:
     """The error as `problem+json`."""
     status = status_of(error)
     content: dict[str, object] = {
-        "type": "about:blank",
+        "type": QUOTA_EXCEEDED if isinstance(error, errors.QuotaExceeded) else "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": error.message,
