@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from etabli.door import models as door_models
@@ -183,6 +183,10 @@ class Door:
     async def _service(self, scope: Scope, receive: Receive, send: Send, *, host: str, cookies: str) -> None:
         if door_models.SERVICE_COOKIE in cookies:
             await HTMLResponse(f"<h1>the service at {scope['path']}</h1>")(scope, receive, send)
+            return
+        if Headers(scope=scope).get("sec-fetch-mode", "navigate") != "navigate":
+            # As the authoriser does: a page's icon is not led through signing in.
+            await Response(status_code=404)(scope, receive, send)
             return
         query = urlencode({"host": host, "to": scope["path"]})
         await RedirectResponse(f"{self._lab.origin}/open?{query}", status_code=303)(scope, receive, send)
