@@ -63,8 +63,9 @@ class Lab:
     @property
     def tree(self) -> Path:
         """Where the environment of JupyterLab lies."""
-        lines = command(self.data, self.run, "environments", "list").splitlines()
-        digest = next(line.split()[1] for line in lines if line.startswith(ENVIRONMENT))
+        heads, *lines = command(self.data, self.run, "environments", "list").splitlines()
+        column = heads.split().index("digest")
+        digest = next(line.split()[column] for line in lines if line.startswith(ENVIRONMENT))
         return next(self.environments.glob(f"trees/{digest}*/tree"))
 
     def api(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:

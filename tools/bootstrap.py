@@ -335,10 +335,20 @@ def run_as(person: pwd.struct_passwd, command: list[str], *, tree: Path) -> int:
         environment |= {"HOME": person.pw_dir, "USER": person.pw_name, "LOGNAME": person.pw_name}
         for name in ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
             environment.pop(name, None)
+        join_cgroups()
         os.initgroups(person.pw_name, person.pw_gid)
         os.setgid(person.pw_gid)
         os.setuid(person.pw_uid)
     os.execve(command[0], command, environment)
+
+
+def join_cgroups() -> None:
+    """Enter the user's own cgroups before root's rights go, so that the lab and its services share the machine by one rule."""
+    for procs in Path("/sys/fs/cgroup").glob(f"*/{USER}/cgroup.procs"):
+        try:
+            procs.write_text(str(os.getpid()))
+        except OSError as error:
+            say(f"not in the cgroup {procs.parent}: {error.strerror}")
 
 
 if __name__ == "__main__":

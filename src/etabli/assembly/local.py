@@ -23,6 +23,7 @@ from etabli.identity.invitations import FIRST_LINK_FILE
 from etabli.kernel import errors, files, settings
 from etabli.kernel.clock import SystemClock
 from etabli.kernel.processes import ProcessRef, send_signal
+from etabli.sandbox import limits
 
 READY_SECONDS = 120.0  # How long a detached start may take until everything answers.
 HANDOVER_SECONDS = 15.0  # How long the supervisor of another version may take to let go.
@@ -50,6 +51,7 @@ class LocalLab:
     def up(self, options: ports.StartOptions) -> None:
         """Start the lab; what runs is adopted, what another version started is replaced, services are not touched."""
         self.layout.make()
+        limits.prepare_own_subtree()
         os.environ["PATH"] = processes.search_path(self.environ)
         started = configuration.StartOptions(
             domain=options.domain,
