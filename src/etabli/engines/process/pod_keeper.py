@@ -179,10 +179,11 @@ class PodKeeper:
         """Network, volumes and logs: each found where it is there already."""
         ground = await self._grounds.ground(self._project_id)
         preparing = materials.prepare(self._runtime, ground, self._service_id, self.record.plan)
-        pod_network, folders = await asyncio.gather(
-            self._grounds.pod(self._project_id, pod_id(self._service_id, self.record.plan.name)), preparing
+        pod_network, folders, _ = await asyncio.gather(
+            self._grounds.pod(self._project_id, pod_id(self._service_id, self.record.plan.name)),
+            preparing,
+            self._grounds.refresh(self._project_id),  # Its names and the sockets of its probes are there before it is.
         )
-        await self._grounds.refresh(self._project_id)  # Its names and the sockets of its probes are there before it is.
         place = container_keeper.Place(
             service_id=self._service_id,
             pod=self.record.plan,

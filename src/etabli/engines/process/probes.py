@@ -16,6 +16,8 @@ from etabli.engines.process import models
 from etabli.kernel.clock import Clock
 
 FIRST_INTERVAL = 0.05  # Seconds.
+QUICK_INTERVAL = 0.02  # Seconds, for what a person may be waiting for; past QUICK_SECONDS many are starting, or something slow is.
+QUICK_SECONDS = 1.5
 EAGER_SECONDS = 30.0  # How long a readiness probe is asked that often; then the interval grows by half each time.
 GROWTH = 1.5
 HELD_OPEN = 0.1  # Seconds without an end of file after which a relayed connection counts as accepted.
@@ -86,11 +88,13 @@ async def watch(probes: Probes, asker: Asker, clock: Clock, ready: Callable[[boo
 
 
 async def _started(probe: models.ProbePlan, asker: Asker, clock: Clock) -> bool:
-    deadline = clock.monotonic() + probe.initial_delay + probe.period * probe.failure_threshold
+    begun = clock.monotonic()
+    deadline = begun + probe.initial_delay + probe.period * probe.failure_threshold
     while not await asker.ask(probe):
         if clock.monotonic() >= deadline:
             return False
-        await clock.sleep(timedelta(seconds=FIRST_INTERVAL))
+        is_quick = clock.monotonic() - begun < QUICK_SECONDS
+        await clock.sleep(timedelta(seconds=QUICK_INTERVAL if is_quick else FIRST_INTERVAL))
     return True
 
 
