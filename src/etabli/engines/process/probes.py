@@ -16,7 +16,9 @@ from etabli.engines.process import models
 from etabli.kernel.clock import Clock
 
 FIRST_INTERVAL = 0.05  # Seconds.
-QUICK_INTERVAL = 0.02  # Seconds, for what a person may be waiting for; past QUICK_SECONDS many are starting, or something slow is.
+QUICK_INTERVAL = (
+    0.02  # Seconds, for what a person may be waiting for; past QUICK_SECONDS many are starting, or something slow is.
+)
 QUICK_SECONDS = 1.5
 EAGER_SECONDS = 30.0  # How long a readiness probe is asked that often; then the interval grows by half each time.
 GROWTH = 1.5
