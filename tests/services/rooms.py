@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from etabli.assembly import bindings
 from etabli.door.service import Door
 from etabli.engines import contract, fake
 from etabli.identity import accounts
 from etabli.identity import service as identities
-from etabli.identity.models import ProjectKind, Role, User
+from etabli.identity.models import User
 from etabli.identity.settings import IdentitySettings
 from etabli.kernel import database, errors, settings
 from etabli.kernel.clock import ManualClock
@@ -134,37 +135,6 @@ class Belongings:
         self.kept.pop(key, None)
 
 
-class People:
-    """Identity, in the words of services; `assembly.bindings` does the same for the lab."""
-
-    def __init__(self, identity: identities.Identity) -> None:
-        self._identity = identity
-
-    async def ground(self, *, user_id: str, project_id: str) -> ports.Ground | None:
-        try:
-            access = await self._identity.projects.require(user_id=user_id, project_id=project_id)
-        except errors.NotFound:
-            return None
-        project = access.project
-        return ports.Ground(
-            project_id=project.id,
-            slug=project.slug,
-            namespace=f"user-{project.slug}",
-            personal=project.kind is ProjectKind.PERSONAL,
-            may_change=access.role.covers(Role.MEMBER),
-        )
-
-    async def project_ground(self, *, project_id: str) -> ports.Ground:
-        project = await self._identity.projects.get(project_id=project_id)
-        return ports.Ground(project.id, project.slug, f"user-{project.slug}", personal=True, may_change=True)
-
-    async def issue_token(self, *, service_id: str, project_id: str) -> str:
-        return await self._identity.service_tokens.issue(service_id=service_id, project_id=project_id)
-
-    async def end_token(self, *, service_id: str) -> None:
-        await self._identity.service_tokens.end(service_id=service_id)
-
-
 @dataclass
 class Lab:
     """Everything, and a way to start the portal's part again."""
@@ -189,7 +159,7 @@ class Lab:
         lab = settings.LabSettings()
         rooms = Rooms(
             store=Store(database=self.database),
-            people=People(self.identity),
+            people=bindings.People(self.identity),
             charts=self.charts,
             environments=self.environments,
             belongings=self.belongings,
