@@ -98,8 +98,10 @@ class Supervisor:
         if self._stays or not self._stopped.is_set():  # Refused, or a fault of ours: what runs goes on.
             for one in self._keepers.values():
                 one.leave()
+            self._network.leave()
             return
         await stop_in_order(self._plan, self._keepers)
+        self._network.leave()
 
     async def _tell_when_ready(self) -> None:
         for one in self._keepers.values():
@@ -144,6 +146,11 @@ class Network:
                 return found
             self._holder = await self._make()
             return self._holder.ref
+
+    def leave(self) -> None:
+        """Let the holder live on, or end, without us."""
+        if self._holder is not None:
+            self._holder.forget()
 
     async def _make(self) -> child.Child:
         resident = next((ref for one in self._plan.components if one.inner and (ref := child.find(one))), None)
