@@ -13,13 +13,13 @@ from jupyterlab import commands
 
 def _registry(_logger: object) -> dict[str, dict[str, str]]:
     """What yarn would have said, as JupyterLab reads it; without a registry it takes its default."""
-    known = os.environ.get("npm_config_registry")
+    known = os.environ.get("npm_config_registry")  # noqa: SIM112 - As npm spells it.
     return {"yarn config": {"registry": known} if known else {}, "npm config": {}}
 
 
 if __name__ == "__main__":
     if hasattr(commands, "_yarn_config"):
-        commands._yarn_config = _registry  # noqa: SLF001 - It has no setting of its own.
+        commands._yarn_config = _registry  # It has no setting of its own.
     from jupyterlab.labapp import main
 
     sys.argv[0] = "jupyter-lab"
