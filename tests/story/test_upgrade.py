@@ -1,14 +1,18 @@
-"""An upgrade under an open notebook, and the way back refused: a copy of this version that becomes newer, then older again."""
+"""An upgrade under an open notebook: from what was released, and from a copy of this version that becomes newer, then older again."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uv
 
 from etabli.assembly import revisions
 from etabli.kernel.processes import ProcessRef
@@ -16,6 +20,7 @@ from tests import lab as labs
 from tests.story import people
 
 pytestmark = [pytest.mark.binaries, pytest.mark.timeout(900)]
+RELEASED = "v0.1.0"
 REPLACED, ADOPTED = ("portal", "authoriser"), ("caddy", "seaweedfs", "openbao")
 REVISION = """
 \"\"\"Add a table.
@@ -48,6 +53,51 @@ def copy() -> Iterator[Path]:
         (site,) = (made / "venv/lib").glob("python3*/site-packages")
         (site / "copy.pth").write_text(f"{made / 'src'}\n{packages}\n")
         yield made
+
+
+@pytest.fixture
+def released() -> Iterator[Path]:
+    """The interpreter of the version that was released first, in an environment made from its own lock."""
+    git = ("git", "-c", f"safe.directory={labs.TREE}", "-C", str(labs.TREE))
+    archive = subprocess.run([*git, "archive", "--format=tar", RELEASED], capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip(f"this clone has no tag `{RELEASED}`: `git fetch --tags` brings it")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "etabli/tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="released-", dir=cache) as folder:  # Beside uv's cache: hard links.
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        sync = [uv.find_uv_bin(), "sync", "--quiet", "--frozen", "--no-dev", "--python", sys.executable]
+        subprocess.run(sync, cwd=folder, env=environ, check=True)
+        yield Path(folder) / ".venv/bin/python"
+
+
+def test_a_lab_of_the_first_release_becomes_this_one_under_an_open_notebook(released: Path) -> None:
+    with labs.lab() as lab:
+        lab.python = released
+        lab.up()
+        alice = people.joined(lab, lab.link, "Alice")
+        notebook = lab.launch("--name", "notebook")
+        origin = alice.open(notebook)
+        kernel = alice.ask("POST", f"{origin}/api/kernels", json={}).json()["id"]
+        before, pod, was = _components(lab), people.init(lab, notebook), revisions.current(lab.data / "etabli.db")
+
+        def answers() -> bool | None:
+            return kernel in alice.ask("GET", f"{origin}/api/kernels").text or None
+
+        lab.python = Path(sys.executable)
+        lab.up()
+        lab.until(answers, 30)
+        assert people.init(lab, notebook) == pod
+        assert all(_components(lab)[name] != before[name] for name in REPLACED)
+        saved = [revisions.current(copy) for copy in (lab.data / "backups").glob("*.db")]
+        assert saved == ([] if revisions.current(lab.data / "etabli.db") == was else [was])
+        lab.until_state(notebook, "ready")
+        # Signed in still: the page of their services, and a service opened anew.
+        address, page = alice.visit(f"{lab.origin}/services")
+        assert (address, page.status_code) == (f"{lab.origin}/services", 200)
+        assert f"/services/{notebook}" in page.text
+        assert alice.open(notebook) == origin
 
 
 def test_an_upgrade_keeps_the_notebook_and_the_way_back_is_refused(copy: Path) -> None:
