@@ -142,7 +142,7 @@ async def test_the_language_follows_the_account_then_the_browser(lab: Lab, ada: 
         page = await client.get("/account")
         await client.post("/language", data={"csrf": csrf(page.text), "language": "fr", "next": "/account"})
         page = await client.get("/account")
-    assert "Mot de passe" in page.text
+    assert "Votre nom" in page.text
 
 
 async def test_an_administrator_makes_a_link_and_nobody_else_can(lab: Lab) -> None:

@@ -63,6 +63,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     invited = await lab.rooms.identity.invitations.invite(by=ada, lifetime=keys.LONGEST_TOKEN)
     link = "/launcher/ide/notebook?autoLaunch=true&extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1"
     pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
+    pages += ["/account/security", "/account/sessions"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/launcher/ide/database", "/launcher/ide/broken", f"/welcome?token={invited.token}"]
@@ -90,7 +91,9 @@ async def test_every_page_is_well_formed_in_every_language(
         check(page)
     check(same.text)
     renderer: Renderer = lab.web.state.renderer
-    left = {path.name for path in rendering.FOLDER.glob("*.html")} - renderer.rendered(code)
+    left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")} - renderer.rendered(
+        code
+    )
     assert left == set(), "templates that no test renders"
 
 

@@ -15,11 +15,21 @@ from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
 from etabli.web.api import services as services_api
-from etabli.web.pages import account, catalog, entrance, home, launcher, opening, services
+from etabli.web.pages import (
+    account,
+    account_security,
+    account_sessions,
+    catalog,
+    entrance,
+    home,
+    launcher,
+    opening,
+    services,
+)
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 
-PAGES = (home, entrance, catalog, launcher, services, opening, account)
+PAGES = (home, entrance, catalog, launcher, services, opening, account, account_security, account_sessions)
 API = (identity_api, people_api, catalog_api, services_api)
 API_PREFIX = "/api/v1"
 
@@ -40,6 +50,7 @@ def create(rooms: Rooms) -> FastAPI:
     app.state.renderer = Renderer(lab=rooms.lab, clock=rooms.clock, assets=files)
     for room in PAGES:
         app.include_router(room.router)
+    app.state.renderer.know(route.path for room in PAGES for route in room.router.routes if "GET" in route.methods)
     for room in API:
         app.include_router(room.router, prefix=API_PREFIX)
     provider = rooms.identity.provider

@@ -3,7 +3,7 @@
 A template names only what its page gives it: a name that is not there is an error (StrictUndefined), and a test renders each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ class Renderer:
     def __init__(self, *, lab: LabSettings, clock: Clock, assets: Assets) -> None:
         self.languages = language.load()
         self._lab = lab
+        self._pages: frozenset[str] = frozenset()
         self._environments = {code: self._environment(code, clock, assets) for code in self.languages}
+
+    def know(self, pages: Iterable[str]) -> None:
+        """Tell which addresses have a page: navigation leads nowhere else."""
+        self._pages = frozenset(pages)
 
     def render(self, name: str, *, code: str, context: Mapping[str, object]) -> str:
         """The template `name`, whole or partial, in the language `code`."""
@@ -65,6 +70,7 @@ class Renderer:
             language=code,
             languages=language.NAMES,
         )
+        environment.tests["page"] = lambda address: address in self._pages
         environment.filters["said"] = messages.sentence
         environment.filters["sentence"] = lambda text: _marked(messages.sentence(text))
         environment.filters["capital"] = _capital

@@ -1,4 +1,7 @@
-"""The account: what one is called, the language, the password, where one is signed in; for administrators, who else may come in."""
+"""The account's first section: what one is called, and the language; for administrators, who else may come in.
+
+The other sections are modules of their own (`account_…`); templates/account/_layout.html lists them all.
+"""
 
 from datetime import timedelta
 from typing import Annotated
@@ -6,7 +9,6 @@ from typing import Annotated
 from fastapi import Form, Request
 from starlette.responses import Response
 
-from etabli.identity import errors as identity_errors
 from etabli.identity import people
 from etabli.kernel import errors
 from etabli.web import language, problems, shell
@@ -16,16 +18,6 @@ from etabli.web.visitors import Person, Visitor
 
 router = shell.router()
 INVITATION = timedelta(days=7)
-# The first mark that is there tells: Edge and Chrome name Safari too, iPhones name Mac OS.
-BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
 
 
 @router.get("/account")
@@ -53,36 +45,6 @@ async def change_profile(
     return shell.go("/account", done="profile")
 
 
-@router.post("/account/password")
-async def change_password(
-    request: Request, found: Person, current: Annotated[str, Form()] = "", new: Annotated[str, Form()] = ""
-) -> Response:
-    """Change the password, and sign out everywhere else."""
-    rooms: Rooms = request.app.state.rooms
-    try:
-        await rooms.identity.people.change_password(
-            user_id=found.user.id,
-            current=current[:TEXT],
-            new=new[:TEXT],
-            address=request.state.caller.address,
-            session_id=found.session_id,
-        )
-    except identity_errors.WrongCredentials as error:
-        return await _page(request, found, faults={"current": error.message}, error=error)
-    except errors.Invalid as error:
-        return await _page(request, found, error=error)
-    return shell.go("/account", done="password")
-
-
-@router.post("/account/sessions/{session_id}/end")
-async def end_session(request: Request, found: Person, session_id: str) -> Response:
-    """Sign out somewhere else."""
-    rooms: Rooms = request.app.state.rooms
-    await rooms.identity.sessions.end(user_id=found.user.id, session_id=session_id)
-    await rooms.door.end_session(session_id=session_id)
-    return shell.go("/account", done="session")
-
-
 @router.post("/account/invite")
 async def invite(request: Request, found: Person) -> Response:
     """Make a link that lets one person in, and show it, this once. For administrators; Forbidden for others."""
@@ -98,29 +60,18 @@ async def _page(
     done: str = "",
     profile: people.Profile | None = None,
     error: errors.EtabliError | None = None,
-    faults: dict[str, str] | None = None,
     link: str = "",
 ) -> Response:
-    rooms: Rooms = request.app.state.rooms
     user = found.user
     return shell.page(
         request,
         found,
-        "account.html",
+        "account/profile.html",
         {
             "done": done,
             "link": link,
             "profile": profile or people.Profile(name=user.name, email=user.email, language=user.language),
-            "faults": faults if faults is not None else faults_of(error),
-            "sessions": await rooms.identity.sessions.list(user_id=user.id),
-            "device": device,
+            "faults": faults_of(error),
         },
         status=200 if error is None else problems.status_of(error),
     )
-
-
-def device(user_agent: str) -> str:
-    """A browser's name of itself, in two words that people know; nothing where it is none of those."""
-    browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
-    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
-    return ", ".join(filter(None, (browser, system)))
