@@ -1,7 +1,9 @@
 """What can go wrong in identity.
 
 Refused      ── WrongCredentials   name or password wrong; never says which
+             ├─ WrongToken         a program's token that is not good; never says why
              └─ ProtocolError      an OAuth 2.0 error, with its code
+Forbidden    ── MissingScope       the token may not do this; says which scope would
 Unavailable  ── TooManyAttempts    the limit on failed sign-ins; `retry_after` says how long
 """
 
@@ -10,6 +12,18 @@ from etabli.kernel import errors
 
 class WrongCredentials(errors.Refused):
     """The name or the password is wrong, or there is no such person: one text for all."""
+
+
+class WrongToken(errors.Refused):
+    """A program's token is unknown, ended, expired, or of somebody who may not enter: one text for all."""
+
+
+class MissingScope(errors.Forbidden):
+    """The token may not do this. `scope` is the one that could; empty where no token may."""
+
+    def __init__(self, message: str, *, hint: str, scope: str) -> None:
+        super().__init__(message, hint=hint)
+        self.scope = scope
 
 
 class TooManyAttempts(errors.Unavailable):

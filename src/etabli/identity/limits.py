@@ -49,6 +49,10 @@ class Limits:
             return pair, shared
         return pair, shared, _bucket(f"account {account}", chosen.account_failures, chosen.account_pause_seconds)
 
+    def bearer_bucket(self, *, address: str) -> Bucket:
+        """The limit on wrong tokens from one address, apart from failed sign-ins: a forgotten program must not keep people out."""
+        return _bucket(f"bearer {address}", self._settings.address_failures, self._settings.address_pause_seconds)
+
     async def take(self, buckets: Sequence[Bucket]) -> None:
         """Count one attempt. TooManyAttempts, and nothing counted, where one of the buckets is full."""
         now = self._clock.now()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
 from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
@@ -28,6 +29,7 @@ class Identity:
     invitations: Invitations
     projects: Projects
     service_tokens: ServiceTokens
+    access_tokens: AccessTokens
     keys: KeyRing
     issuer: Issuer
     clients: Clients
@@ -41,6 +43,7 @@ class Identity:
     async def sweep(self) -> None:
         """Write down what expired, forget what is no longer needed, rotate keys. Repeating it is safe."""
         await self.sessions.sweep()
+        await self.access_tokens.sweep()
         await self.invitations.sweep()
         await self.provider.sweep()
         await self.limits.forget()
@@ -60,6 +63,7 @@ def build(*, database: Database, clock: Clock, layout: Layout, origin: str, sett
         invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
         projects=Projects(database=database, clock=clock),
         service_tokens=ServiceTokens(database=database, clock=clock),
+        access_tokens=AccessTokens(database=database, clock=clock, settings=settings, limiter=limits),
         keys=ring,
         issuer=issuer,
         clients=clients,

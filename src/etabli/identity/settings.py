@@ -19,6 +19,9 @@ class IdentitySettings(Section):
     session_days: int = Field(
         default=14, ge=1, le=365, description="Days after which a session ends, however much it is used."
     )
+    token_days: int = Field(
+        default=365, ge=1, le=3650, description="Days that a token of a program lives at most; none lives for ever."
+    )
     pair_failures: int = Field(
         default=10, ge=1, description="Failed sign-ins in a row for one person from one address before they must wait."
     )

@@ -15,6 +15,8 @@ from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
 from etabli.web.api import services as services_api
+from etabli.web.api import shared
+from etabli.web.api import tokens as tokens_api
 from etabli.web.pages import (
     account,
     account_security,
@@ -30,7 +32,7 @@ from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 
 PAGES = (home, entrance, catalog, launcher, services, opening, account, account_security, account_sessions)
-API = (identity_api, people_api, catalog_api, services_api)
+API = (identity_api, people_api, catalog_api, services_api, tokens_api)
 API_PREFIX = "/api/v1"
 
 
@@ -61,6 +63,7 @@ def create(rooms: Rooms) -> FastAPI:
     app.add_exception_handler(errors.EtabliError, _on_error)
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
+    shared.describe_security(app)
     app.add_middleware(
         walls.Walls, origin=rooms.lab.origin, services_domain=rooms.lab.services_domain, refuse=_Refusal(app)
     )

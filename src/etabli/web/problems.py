@@ -30,6 +30,7 @@ QUOTA_EXCEEDED = "tag:etabli,2026:quota-exceeded"
 STATUSES: Mapping[type[errors.EtabliError], int] = {
     walls.TooLarge: 413,
     identity_errors.TooManyAttempts: 429,
+    identity_errors.WrongToken: 401,
     errors.Invalid: 422,
     errors.NotFound: 404,
     errors.Forbidden: 403,
@@ -91,9 +92,16 @@ def as_json(request: Request, error: errors.EtabliError) -> Response:
 
 
 def headers_of(error: errors.EtabliError) -> dict[str, str]:
-    """`Retry-After`, where later may work."""
+    """`Retry-After` where later may work; what would let the program in where it was not (RFC 6750, 3)."""
     if isinstance(error, errors.Unavailable):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
+    if isinstance(error, SignInNeeded):
+        return {"WWW-Authenticate": 'Bearer realm="etabli"'}
+    if isinstance(error, identity_errors.WrongToken):
+        return {"WWW-Authenticate": 'Bearer realm="etabli", error="invalid_token"'}
+    if isinstance(error, identity_errors.MissingScope):
+        wanted = f', scope="{error.scope}"' if error.scope else ""
+        return {"WWW-Authenticate": f'Bearer realm="etabli", error="insufficient_scope"{wanted}'}
     return {}
 
 

@@ -3,6 +3,9 @@
 The session's token lives in a `__Host-` cookie, which no sibling origin can set or read (RFC 6265bis, 4.1.3.2). Forms carry a token
 derived from it by HMAC, so that nothing more is stored, and a form of one session is worth nothing in another. Before sign-in a random
 cookie of the same kind takes the session's place: a foreign site can sign nobody in as somebody else.
+
+Programs show a token instead (RFC 6750), to the API alone. No browser adds one by itself, so that such a request needs no form's
+token; what cookies it has beside are not read.
 """
 
 import hashlib
@@ -14,7 +17,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from etabli.identity import models
+from etabli.identity import errors as identity_errors
+from etabli.identity import models, token_models
 from etabli.kernel import errors
 from etabli.web import language, problems, walls
 from etabli.web.rooms import Rooms
@@ -25,6 +29,8 @@ LANGUAGE_COOKIE = "__Host-etabli-language"
 PROJECT_COOKIE = "__Host-etabli-project"
 FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
+API = "/api/v1/"
+BEARER = "bearer"  # RFC 6750, 2.1; schemes are read in any case (RFC 9110, 11.1).
 SECTIONS = ("/services", "/catalog", "/account")
 
 
@@ -41,6 +47,7 @@ class Visitor:
     accesses: tuple[models.Access, ...]
     chosen_project: str
     here: str  # The local address of this page, for forms that come back to it.
+    bearer: token_models.Bearer | None = None  # The token that a program showed.
 
     @property
     def user(self) -> models.User:
@@ -59,15 +66,20 @@ class Visitor:
     @property
     def is_operator(self) -> bool:
         """Whether the lab's operator acts as this person."""
-        return self.someone is not None and self.session is None
+        return self.someone is not None and self.session is None and self.bearer is None
 
     @property
     def project(self) -> models.Access:
-        """The project that pages show: the one chosen, else the person's own."""
+        """The project that pages show: the one chosen, else the person's own; a service account's only one."""
         for access in self.accesses:
             if access.project.slug == self.chosen_project:
                 return access
-        return next(access for access in self.accesses if access.project.slug == self.user.slug)
+        return self.home
+
+    @property
+    def home(self) -> models.Access:
+        """The person's own project; a service account's only one."""
+        return next((access for access in self.accesses if access.project.slug == self.user.slug), self.accesses[0])
 
     def may_change(self, project_id: str) -> bool:
         """Whether they work in that project, and do not only look."""
@@ -87,9 +99,10 @@ async def visitor(request: Request) -> Visitor:
         return known
     rooms: Rooms = request.app.state.rooms
     caller: walls.Caller = request.state.caller
-    token = "" if caller.operator else request.cookies.get(SESSION_COOKIE, "")
+    bearer = None if caller.operator else await _bearer(request)
+    token = "" if caller.operator or bearer else request.cookies.get(SESSION_COOKIE, "")
     found = await rooms.identity.sessions.find(token=token) if token else None
-    someone = found.user if found else None
+    someone = bearer.user if bearer else found.user if found else None
     if caller.operator is not None:
         someone = await _operated(rooms, caller.operator)
     visit = request.cookies.get(VISIT_COOKIE)
@@ -104,6 +117,7 @@ async def visitor(request: Request) -> Visitor:
         accesses=await rooms.identity.projects.list(user_id=someone.id) if someone else (),
         chosen_project=request.cookies.get(PROJECT_COOKIE, ""),
         here=_here(request),
+        bearer=bearer,
     )
     request.state.visitor = made
     return made
@@ -132,7 +146,7 @@ def csrf_token(secret: str) -> str:
 
 def check_csrf(found: Visitor, given: object) -> None:
     """Forbidden where a form is not of this session."""
-    if found.is_operator:
+    if found.is_operator or found.bearer is not None:
         return
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), found.csrf.encode()):
         raise errors.Forbidden("this form is too old", hint="load the page again, then send it once more")
@@ -155,6 +169,19 @@ def local_path(text: str | None, default: str = "/") -> str:
     if any(character in text for character in "\\\r\n\t\0") or not text.isprintable():
         return default
     return text
+
+
+async def _bearer(request: Request) -> token_models.Bearer | None:
+    """Who the request's token speaks for; None where it has none. WrongToken for one that is not good, or another scheme."""
+    given = request.headers.get("authorization")
+    if given is None or not request.url.path.startswith(API):
+        return None
+    rooms: Rooms = request.app.state.rooms
+    scheme, _, secret = given.partition(" ")
+    if scheme.lower() != BEARER:
+        raise identity_errors.WrongToken("this kind of credentials is not known here", hint="send `Bearer` and a token")
+    address = request.state.caller.address
+    return await rooms.identity.access_tokens.find(secret=secret.strip(), address=address)
 
 
 async def _operated(rooms: Rooms, name: str) -> models.User:

@@ -1,13 +1,19 @@
-"""What routes of the API share: a router that no unsafe request of a session passes without its token, and the project meant."""
+"""What routes of the API share: a router that no unsafe request of a session passes without its token, the project meant, and which
+scope of a program's token each route takes.
 
-from collections.abc import Callable, Coroutine
+A route's tag says what it is about, and so which scopes it takes; a tag that is not in `SCOPES` takes no token at all.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from etabli.identity import models
+from etabli.identity import errors, models
+from etabli.identity.token_models import Scope
 from etabli.web import visitors, walls
 from etabli.web.api import answers
 from etabli.web.visitors import Visitor
@@ -19,18 +25,53 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Takes:
+    """The scopes that a route of some tag takes, any one of which is enough; the first is named where all are missing."""
+
+    reads: tuple[Scope, ...]
+    writes: tuple[Scope, ...]
+
+
+ANY = tuple(Scope)
+SCOPES: Mapping[str, Takes] = {
+    "identity": Takes(reads=ANY, writes=()),
+    "catalog": Takes(reads=(Scope.READ, Scope.SERVICES), writes=()),
+    "services": Takes(reads=(Scope.READ, Scope.SERVICES), writes=(Scope.SERVICES,)),
+    "files": Takes(reads=(Scope.FILES,), writes=(Scope.FILES,)),
+    "people": Takes(reads=(Scope.READ, Scope.PROJECTS), writes=(Scope.PROJECTS,)),
+    "projects": Takes(reads=(Scope.READ, Scope.PROJECTS), writes=(Scope.PROJECTS,)),
+    "admin": Takes(reads=(Scope.ADMIN,), writes=(Scope.ADMIN,)),
+}
+
+
 class ApiRoute(APIRoute):
     """A route for programs."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        taken = [{"token": [scope]} for scope in self._taken((self.methods or set()) <= walls.SAFE)]
+        self.openapi_extra = {**(self.openapi_extra or {}), "security": [*taken, {"session": []}]}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            if request.method not in walls.SAFE:
-                visitors.check_csrf(await visitors.visitor(request), request.headers.get(CSRF_HEADER))
+            found = await visitors.visitor(request)
+            is_safe = request.method in walls.SAFE
+            if not is_safe:
+                visitors.check_csrf(found, request.headers.get(CSRF_HEADER))
+            if found.bearer is not None:
+                _check_scope(found.bearer.token.scopes, self._taken(is_safe))
             return await handle(request)
 
         return checked
+
+    def _taken(self, is_safe: bool) -> tuple[Scope, ...]:
+        takes = next((SCOPES[str(tag)] for tag in self.tags if tag in SCOPES), None)
+        if takes is None:
+            return ()
+        return takes.reads if is_safe else takes.writes
 
 
 def router(tag: str) -> APIRouter:
@@ -42,6 +83,36 @@ async def project_of(request: Request, found: Visitor, slug: str | None) -> mode
     """The project meant: by its slug, else the person's own. NotFound where they are not in it."""
     rooms = request.app.state.rooms
     access: models.Access = await rooms.identity.projects.require_slug(
-        user_id=found.user.id, slug=slug or found.user.slug
+        user_id=found.user.id, slug=slug or found.home.project.slug
     )
     return access
+
+
+def describe_security(app: FastAPI) -> None:
+    """Say in the API's description how a request proves who it is of (OpenAPI 3.1, 4.8.27)."""
+    described = app.openapi
+
+    def with_security() -> dict[str, Any]:
+        schema = described()
+        schema.setdefault("components", {})["securitySchemes"] = {
+            "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token of *Account*, or a service account's.",
+            },
+            "session": {"type": "apiKey", "in": "cookie", "name": visitors.SESSION_COOKIE},
+        }
+        return schema
+
+    app.openapi = with_security  # type: ignore[method-assign] # As FastAPI's documentation has it.
+
+
+def _check_scope(given: tuple[Scope, ...], taken: tuple[Scope, ...]) -> None:
+    if not taken:
+        raise errors.MissingScope("no token may do this", hint="do it in a browser that is signed in", scope="")
+    if not set(given) & set(taken):
+        raise errors.MissingScope(
+            f"this token may not do this: it has not the scope `{taken[0]}`",
+            hint="make a token that has it, in your account",
+            scope=taken[0],
+        )
