@@ -20,6 +20,10 @@ SENTENCES = (
     N_("an address such as name@example.org"),
     N_("a language's code, such as en or fr"),
     N_("3 to 40 of a-z, 0-9 and single dashes, not reserved"),
+    # identity: tokens.
+    N_("choose at least one"),
+    N_("administrators alone"),
+    N_("between 1 and {} days"),
     # catalog: checks, sliders, patches.
     N_("may not be changed"),
     N_("must be a set of values"),
