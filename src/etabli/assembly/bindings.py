@@ -10,7 +10,7 @@ from etabli.catalog.service import Catalog
 from etabli.engines import contract
 from etabli.environments.indexes import CA_READERS
 from etabli.environments.service import Environments
-from etabli.identity.models import Project, ProjectKind, Role
+from etabli.identity.models import Project, ProjectKind, Role, User
 from etabli.identity.service import Identity
 from etabli.kernel import errors, settings
 from etabli.secrets.service import Vault
@@ -103,7 +103,7 @@ class Charts:
                 lang=user.language,
             ),
             project=contexts.Project(id=ground.namespace),
-            git=contexts.Git(name=user.name, email=user.email) if own else contexts.Git(),
+            git=_git(user) if own else contexts.Git(),
             vault=self._vault(project),
             s3=self._s3(project),
             s3_array=(self._s3(project),),
@@ -201,3 +201,8 @@ def _ground(project: Project, *, may_change: bool) -> ports.Ground:
         personal=personal,
         may_change=may_change,
     )
+
+
+def _git(user: User) -> contexts.Git:
+    """What a person's own services sign commits with."""
+    return contexts.Git(name=user.git.name or user.name, email=user.git.email or user.email)

@@ -40,6 +40,37 @@ class Audience(StrEnum):
     API = "api"
 
 
+class Theme(StrEnum):
+    """What pages look like: as the person's device says, or always one of the two."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Density(StrEnum):
+    """How much air rows and controls have."""
+
+    COMFORTABLE = "comfortable"
+    COMPACT = "compact"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a person wants pages to be."""
+
+    theme: Theme = Theme.AUTO
+    density: Density = Density.COMFORTABLE
+
+
+@dataclass(frozen=True)
+class GitNames:
+    """What a person's own services sign commits with; None: their name and e-mail here."""
+
+    name: str | None = None
+    email: str | None = None
+
+
 @dataclass(frozen=True)
 class User:
     """A person."""
@@ -52,6 +83,10 @@ class User:
     language: str  # `en`, `fr`.
     created_at: datetime
     disabled_at: datetime | None = None
+    look: Look = Look()
+    git: GitNames = GitNames()
+    picture: str | None = None  # The SHA-256 of what `Profiles.picture` gives, in hexadecimal.
+    first_steps_hidden: bool = False
 
 
 @dataclass(frozen=True)

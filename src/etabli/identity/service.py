@@ -10,6 +10,7 @@ from etabli.identity.keys import KeyRing
 from etabli.identity.limits import Limits
 from etabli.identity.passwords import Passwords
 from etabli.identity.people import People
+from etabli.identity.profiles import Profiles
 from etabli.identity.projects import Projects
 from etabli.identity.provider import Provider
 from etabli.identity.service_tokens import ServiceTokens
@@ -25,6 +26,7 @@ class Identity:
     """Everything about who people are. `open` once, before anything else; `sweep` every minute."""
 
     people: People
+    profiles: Profiles
     sessions: Sessions
     invitations: Invitations
     projects: Projects
@@ -59,6 +61,7 @@ def build(*, database: Database, clock: Clock, layout: Layout, origin: str, sett
     clients = Clients(database=database, clock=clock)
     return Identity(
         people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
+        profiles=Profiles(database=database),
         sessions=Sessions(database=database, clock=clock, settings=settings, passwords=passwords, limiter=limits),
         invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
         projects=Projects(database=database, clock=clock),

@@ -8,7 +8,7 @@ Secrets are kept as SHA-256 of 32 random bytes: nothing to guess, so nothing to 
 import json
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from etabli.identity import models
@@ -44,6 +44,12 @@ class UserRow(Table):
     language: Mapped[str] = mapped_column(String(8))
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    theme: Mapped[str] = mapped_column(String(8), default="auto", server_default="auto")
+    density: Mapped[str] = mapped_column(String(16), default="comfortable", server_default="comfortable")
+    git_name: Mapped[str | None] = mapped_column(NAME)
+    git_email: Mapped[str | None] = mapped_column(String(254))
+    picture: Mapped[str | None] = mapped_column(HASH)
+    first_steps_hidden: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     def read(self) -> models.User:
         return models.User(
@@ -55,7 +61,20 @@ class UserRow(Table):
             language=self.language,
             created_at=self.created_at,
             disabled_at=self.disabled_at,
+            look=models.Look(theme=models.Theme(self.theme), density=models.Density(self.density)),
+            git=models.GitNames(name=self.git_name, email=self.git_email),
+            picture=self.picture,
+            first_steps_hidden=self.first_steps_hidden,
         )
+
+
+class PictureRow(Table):
+    """A person's photo, as we encoded it."""
+
+    __tablename__ = "pictures"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    content: Mapped[bytes]
 
 
 class ProjectRow(Table):

@@ -11,6 +11,7 @@ from etabli.identity import api as openid_api
 from etabli.identity import pages as openid_pages
 from etabli.kernel import errors
 from etabli.web import access, assets, problems, shell, visitors, walls
+from etabli.web.api import account as account_api
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
@@ -19,6 +20,7 @@ from etabli.web.api import shared
 from etabli.web.api import tokens as tokens_api
 from etabli.web.pages import (
     account,
+    account_picture,
     account_security,
     account_sessions,
     catalog,
@@ -31,8 +33,19 @@ from etabli.web.pages import (
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 
-PAGES = (home, entrance, catalog, launcher, services, opening, account, account_security, account_sessions)
-API = (identity_api, people_api, catalog_api, services_api, tokens_api)
+PAGES = (
+    home,
+    entrance,
+    catalog,
+    launcher,
+    services,
+    opening,
+    account,
+    account_picture,
+    account_security,
+    account_sessions,
+)
+API = (identity_api, account_api, people_api, catalog_api, services_api, tokens_api)
 API_PREFIX = "/api/v1"
 
 

@@ -24,6 +24,10 @@ SENTENCES = (
     N_("choose at least one"),
     N_("administrators alone"),
     N_("between 1 and {} days"),
+    # identity: photos.
+    N_("at most 2 MB"),
+    N_("at most 50 million pixels"),
+    N_("a JPEG, PNG or WebP picture"),
     # catalog: checks, sliders, patches.
     N_("may not be changed"),
     N_("must be a set of values"),

@@ -19,21 +19,29 @@ MOST_FIELDS = 2000  # Of a form; a launch form has some hundred.
 class FormRoute(APIRoute):
     """A route whose unsafe requests are forms, checked before the route sees them."""
 
+    most_files = 0
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
             if request.method not in walls.SAFE:
-                form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+                form = await request.form(max_files=self.most_files, max_fields=MOST_FIELDS)
                 visitors.check_csrf(await visitors.visitor(request), form.get("csrf"))
             return await handle(request)
 
         return checked
 
 
-def router() -> APIRouter:
+class UploadRoute(FormRoute):
+    """The same, of a form that may hold one file: a small one, since it is kept in memory (`walls.BODY_LIMIT`)."""
+
+    most_files = 1
+
+
+def router(route_class: type[FormRoute] = FormRoute) -> APIRouter:
     """A router for pages: kept out of the API's description."""
-    return APIRouter(route_class=FormRoute, include_in_schema=False, default_response_class=HTMLResponse)
+    return APIRouter(route_class=route_class, include_in_schema=False, default_response_class=HTMLResponse)
 
 
 def page(

@@ -26,6 +26,7 @@ from etabli.web.rooms import Rooms
 SESSION_COOKIE = "__Host-etabli"
 VISIT_COOKIE = "__Host-etabli-visit"
 LANGUAGE_COOKIE = "__Host-etabli-language"
+LOOK_COOKIE = "__Host-etabli-look"
 PROJECT_COOKIE = "__Host-etabli-project"
 FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
@@ -43,7 +44,7 @@ class Visitor:
     csrf: str
     fresh_visit: str | None  # A visit's cookie to set, where the browser has none.
     language: str
-    theme: str | None
+    look: models.Look
     accesses: tuple[models.Access, ...]
     chosen_project: str
     here: str  # The local address of this page, for forms that come back to it.
@@ -113,7 +114,7 @@ async def visitor(request: Request) -> Visitor:
         csrf=csrf_token(token if found else visit or fresh or ""),
         fresh_visit=fresh,
         language=_language(request, someone, rooms),
-        theme=None,
+        look=someone.look if someone else look_of(request.cookies.get(LOOK_COOKIE, "")),
         accesses=await rooms.identity.projects.list(user_id=someone.id) if someone else (),
         chosen_project=request.cookies.get(PROJECT_COOKIE, ""),
         here=_here(request),
@@ -169,6 +170,19 @@ def local_path(text: str | None, default: str = "/") -> str:
     if any(character in text for character in "\\\r\n\t\0") or not text.isprintable():
         return default
     return text
+
+
+def look_of(text: str) -> models.Look:
+    """The look that a cookie keeps, `theme.density`; the usual one where it keeps none that we know."""
+    theme, _, density = text.partition(".")
+    if theme not in set(models.Theme) or density not in set(models.Density):
+        return models.Look()
+    return models.Look(theme=models.Theme(theme), density=models.Density(density))
+
+
+def keep_look(response: Response, look: models.Look) -> None:
+    """Remember a look in the browser, for pages before sign-in."""
+    set_cookie(response, LOOK_COOKIE, f"{look.theme}.{look.density}")
 
 
 async def _bearer(request: Request) -> token_models.Bearer | None:

@@ -1,4 +1,4 @@
-"""The account's first section: what one is called, and the language; for administrators, who else may come in.
+"""The account's first section: name, language, look, photo, Git; for administrators, who else may come in.
 
 The other sections are modules of their own (`account_…`); templates/account/_layout.html lists them all.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Form, Request
 from starlette.responses import Response
 
-from etabli.identity import people
+from etabli.identity import models, people
 from etabli.kernel import errors
 from etabli.web import language, problems, shell
 from etabli.web.pages.entrance import TEXT, faults_of
@@ -21,9 +21,9 @@ INVITATION = timedelta(days=7)
 
 
 @router.get("/account")
-async def account_page(request: Request, found: Person, done: str = "") -> Response:
+async def accountshow(request: Request, found: Person, done: str = "") -> Response:
     """My account."""
-    return await _page(request, found, done=done)
+    return await show(request, found, done=done)
 
 
 @router.post("/account/profile")
@@ -41,8 +41,25 @@ async def change_profile(
     try:
         await rooms.identity.people.change_profile(user_id=found.user.id, profile=given)
     except (errors.Invalid, errors.Conflict) as error:
-        return await _page(request, found, profile=given, error=error)
+        return await show(request, found, profile=given, error=error)
     return shell.go("/account", done="profile")
+
+
+@router.post("/account/git")
+async def change_git_names(
+    request: Request,
+    found: Person,
+    name: Annotated[str, Form(alias="git_name")] = "",
+    email: Annotated[str, Form(alias="git_email")] = "",
+) -> Response:
+    """Change what one's own services sign commits with."""
+    rooms: Rooms = request.app.state.rooms
+    given = models.GitNames(name=name[:TEXT], email=email[:TEXT])
+    try:
+        await rooms.identity.profiles.choose_git(user_id=found.user.id, names=given)
+    except errors.Invalid as error:
+        return await show(request, found, git=given, error=error)
+    return shell.go("/account", done="git")
 
 
 @router.post("/account/invite")
@@ -50,18 +67,20 @@ async def invite(request: Request, found: Person) -> Response:
     """Make a link that lets one person in, and show it, this once. For administrators; Forbidden for others."""
     rooms: Rooms = request.app.state.rooms
     invited = await rooms.identity.invitations.invite(by=found.user, lifetime=INVITATION)
-    return await _page(request, found, link=f"{rooms.lab.origin}/welcome?token={invited.token}")
+    return await show(request, found, link=f"{rooms.lab.origin}/welcome?token={invited.token}")
 
 
-async def _page(
+async def show(
     request: Request,
     found: Visitor,
     *,
     done: str = "",
     profile: people.Profile | None = None,
+    git: models.GitNames | None = None,
     error: errors.EtabliError | None = None,
     link: str = "",
 ) -> Response:
+    """The profile, with what was typed and what is wrong with it."""
     user = found.user
     return shell.page(
         request,
@@ -71,6 +90,7 @@ async def _page(
             "done": done,
             "link": link,
             "profile": profile or people.Profile(name=user.name, email=user.email, language=user.language),
+            "git": git or user.git,
             "faults": faults_of(error),
         },
         status=200 if error is None else problems.status_of(error),

@@ -125,6 +125,25 @@ async def choose_language(
     return response
 
 
+@router.post("/look")
+async def choose_look(
+    request: Request,
+    found: Anyone,
+    onward: NextField = "/",
+    theme: Annotated[str, Form()] = "",
+    density: Annotated[str, Form()] = "",
+) -> Response:
+    """Read on in another theme or density; remembered by the account where there is one, and by the browser."""
+    was = found.look
+    look = visitors.look_of(f"{theme or was.theme}.{density or was.density}")
+    if found.someone is not None:
+        rooms: Rooms = request.app.state.rooms
+        await rooms.identity.profiles.choose_look(user_id=found.user.id, look=look)
+    response = shell.go(visitors.local_path(onward))
+    visitors.keep_look(response, look)
+    return response
+
+
 @router.post("/project")
 async def choose_project(found: Person, project: Annotated[str, Form()] = "") -> Response:
     """See another of one's projects."""
@@ -139,6 +158,7 @@ def _entered(request: Request, found: Visitor, opened: models.Opened, path: str)
     leads_elsewhere = path.startswith(LEADING_ELSEWHERE)
     response = shell.page(request, found, "continue.html", {"next": path}) if leads_elsewhere else shell.go(path)
     visitors.set_cookie(response, visitors.SESSION_COOKIE, opened.token, max_age=None)
+    visitors.keep_look(response, opened.user.look)
     visitors.drop_cookie(response, visitors.VISIT_COOKIE)
     return response
 
