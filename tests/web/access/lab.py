@@ -1,0 +1,31 @@
+"""Routes of the lab itself: what needs nobody, the entrance, home."""
+
+from tests.web.access.rules import ANYONE, EVERY, NOT_FOUND, SIGN_IN, SIGNED_IN, Route, everybody
+
+UNKNOWN = everybody(NOT_FOUND)  # Open to all, and asked here for what does not exist.
+
+ROUTES = {
+    "GET /healthz": Route(ANYONE),
+    "GET /static/{path:path}": Route(UNKNOWN, path={"path": "0/x.css"}),
+    "GET /api/v1/openapi.json": Route(ANYONE, scopes=EVERY),
+    "GET /": Route(SIGNED_IN),
+    "GET /sign-in": Route(ANYONE),
+    # With a right password it lets in; anyone may try.
+    "POST /sign-in": Route(everybody(SIGN_IN), form={"login": "nobody", "password": "x"}),
+    "GET /welcome": Route(UNKNOWN, query={"token": "x"}),
+    "POST /welcome": Route(UNKNOWN, form={"token": "x", "name": "X", "password": "a long and quiet password"}),
+    "POST /welcome/join": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"token": "x"}),
+    "POST /sign-out": Route(everybody(SIGN_IN)),  # It leads to the sign-in page.
+    "POST /language": Route(ANYONE, form={"language": "en"}),
+    "POST /project": Route(SIGNED_IN, form={"project": "{project}"}),
+    "GET /open": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), query={"host": "x.svc.etabli.localhost"}),
+    "GET /.etabli/enter": Route(UNKNOWN),
+    "GET /.well-known/openid-configuration": Route(ANYONE),
+    "GET /oidc/jwks": Route(ANYONE),
+    "GET /oidc/authorize": Route(UNKNOWN, query={"client_id": "x"}),
+    "POST /oidc/token": Route(everybody(SIGN_IN)),  # 401: an unknown client.
+    "GET /oidc/userinfo": Route(everybody(SIGN_IN)),
+    "POST /oidc/userinfo": Route(everybody(SIGN_IN)),
+    "GET /api/v1/me": Route(SIGNED_IN, scopes=EVERY),
+    "GET /api/v1/projects": Route(SIGNED_IN, scopes=EVERY),
+}
