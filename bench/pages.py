@@ -114,16 +114,7 @@ async def _filled(folder: Path, *, people: int, each: int) -> AsyncIterator[tupl
         users = await _fill(lab, people=people, each=each)
         chosen = random.Random(1).sample(users, min(SESSIONS, len(users)))
         tokens = [(await lab.identity.sessions.open(user_id=user, address="127.0.0.1")).token for user in chosen]
-        rooms = Rooms(
-            identity=lab.identity,
-            catalog=lab.catalog,
-            services=lab.services,
-            door=lab.door,
-            events=lab.events,
-            clock=lab.clock,
-            lab=lab.configuration.lab,
-        )
-        yield rooms, lab, tokens
+        yield portal.web_rooms(lab), lab, tokens
 
 
 async def _fill(lab: portal.Lab, *, people: int, each: int) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from etabli.assembly import bindings
+from etabli.audit.service import Audit
 from etabli.door.service import Door
 from etabli.engines import contract, fake
 from etabli.identity import accounts
@@ -168,6 +169,7 @@ class Lab:
             events=self.events,
             clock=self.clock,
             settings=self.settings,
+            audit=Audit(database=self.database, clock=self.clock),
             domain=lab.services_domain,
         )
         reconciler = Reconciler(rooms)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from etabli.audit.service import Audit
 from etabli.catalog import context
 from etabli.catalog.service import Catalog
 from etabli.catalog.settings import BUILTIN, CatalogEntry, CatalogSettings
@@ -159,6 +160,16 @@ class Belongings:
         self.kept.pop(key, None)
 
 
+@dataclass
+class Shelf:
+    """The lab's own bucket, in memory."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, *, key: str, content: bytes, content_type: str) -> None:
+        self.objects[key] = content
+
+
 @asynccontextmanager
 async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncIterator[Rooms]:
     """Every room, its background work running."""
@@ -172,6 +183,7 @@ async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncI
     http = httpx.AsyncClient()
     catalog = Catalog(CATALOGS, builtin=CHARTS, cache=folder / "charts", http=http, clock=clock)
     await catalog.load()
+    audit = Audit(database=database, clock=clock)
     beneath = ServiceRooms(
         store=Store(database=database),
         people=People(identity),
@@ -183,6 +195,7 @@ async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncI
         events=events,
         clock=clock,
         settings=ServicesSettings(),
+        audit=audit,
         domain=lab.services_domain,
     )
     reconciler = Reconciler(beneath)
@@ -190,7 +203,15 @@ async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncI
     working = asyncio.create_task(reconciler.run())
     try:
         yield Rooms(
-            identity=identity, catalog=catalog, services=services, door=door, events=events, clock=clock, lab=lab
+            identity=identity,
+            catalog=catalog,
+            services=services,
+            door=door,
+            events=events,
+            clock=clock,
+            lab=lab,
+            audit=audit,
+            shelf=Shelf(),
         )
     finally:
         working.cancel()

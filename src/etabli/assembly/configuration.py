@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from etabli.audit.settings import AuditSettings
 from etabli.catalog.settings import CatalogSettings
 from etabli.components.settings import FrontDoorSettings
 from etabli.engines.process.settings import ProcessSettings
@@ -36,6 +37,7 @@ class Configuration:
     engine: ProcessSettings
     sandbox: SandboxSettings
     storage: StorageSettings
+    audit: AuditSettings
 
 
 SECTIONS: Mapping[str, type[settings.Section]] = {
@@ -48,6 +50,7 @@ SECTIONS: Mapping[str, type[settings.Section]] = {
     "engine": ProcessSettings,
     "sandbox": SandboxSettings,
     "storage": StorageSettings,
+    "audit": AuditSettings,
 }
 
 

@@ -25,6 +25,7 @@ import uvicorn
 from etabli.assembly import authorities, bindings, migrations, parts
 from etabli.assembly import configuration as configurations
 from etabli.assembly.configuration import Configuration
+from etabli.audit.service import Audit
 from etabli.catalog.service import Catalog
 from etabli.components import caddy, openbao, seaweedfs, vault_setup
 from etabli.door.service import Door
@@ -42,6 +43,7 @@ from etabli.services.store import Store
 from etabli.storage.client import Client
 from etabli.storage.endpoint import CredentialEndpoint
 from etabli.storage.models import Keys
+from etabli.storage.own import OwnBucket
 from etabli.storage.service import Storage
 from etabli.web import app
 from etabli.web.rooms import Rooms as WebRooms
@@ -52,6 +54,7 @@ BACKLOG = 2048  # Connections that wait while the loop is busy.
 RETRY = timedelta(seconds=1)
 TEND = timedelta(days=1)  # The lab's own vault token lives 30 days after each renewal.
 SWEEP = timedelta(minutes=1)
+COPY = timedelta(hours=1)  # Between two looks whether a day of the audit log is complete.
 SHUTDOWN_SECONDS = 3  # Streams of pages end with the portal; browsers come back by themselves.
 
 
@@ -65,7 +68,9 @@ class Lab:
     identity: identities.Identity
     catalog: Catalog
     environments: Environments
+    audit: Audit
     storage: Storage
+    own_bucket: OwnBucket
     vault: Vault
     door: Door
     engine: ProcessEngine
@@ -96,7 +101,11 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
         stack.push_async_callback(environments.close)
         engine = parts.make_engine(layout, configuration, sandboxes=sandboxes, environments=environments, clock=clock)
         stack.push_async_callback(engine.close)
-        storage = _storage(layout, configuration, identity=identity, clock=clock, stack=stack)
+        store_client = _store_client(layout, configuration, stack=stack)
+        storage = Storage(
+            client=store_client, issuer=identity.issuer, clock=clock, lab=lab, settings=configuration.storage
+        )
+        audit = Audit(database=db, clock=clock)
         vault_client = VaultClient(socket=layout.socket("vault"))
         stack.push_async_callback(vault_client.close)
         vault = Vault(
@@ -129,6 +138,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             events=bus,
             clock=clock,
             settings=configuration.services,
+            audit=audit,
             domain=lab.services_domain,
         )
         reconciler = Reconciler(rooms)
@@ -139,7 +149,9 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             identity=identity,
             catalog=catalog,
             environments=environments,
+            audit=audit,
             storage=storage,
+            own_bucket=OwnBucket(client=store_client),
             vault=vault,
             door=door,
             engine=engine,
@@ -154,17 +166,7 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
     """Run the portal until SIGTERM."""
     async with assembled(layout, configuration) as lab:
         await lab.identity.invitations.first_link()
-        web = app.create(
-            WebRooms(
-                identity=lab.identity,
-                catalog=lab.catalog,
-                services=lab.services,
-                door=lab.door,
-                events=lab.events,
-                clock=lab.clock,
-                lab=configuration.lab,
-            )
-        )
+        web = app.create(web_rooms(lab))
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -178,6 +180,21 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
             await stopped.wait()
 
 
+def web_rooms(lab: Lab) -> WebRooms:
+    """What pages and the API need of a lab."""
+    return WebRooms(
+        identity=lab.identity,
+        catalog=lab.catalog,
+        services=lab.services,
+        door=lab.door,
+        events=lab.events,
+        clock=lab.clock,
+        lab=lab.configuration.lab,
+        audit=lab.audit,
+        shelf=lab.own_bucket,
+    )
+
+
 @asynccontextmanager
 async def _background(lab: Lab) -> AsyncIterator[None]:
     """Everything that goes on by itself. A task that ends with an error is logged; the portal ends, and is started again."""
@@ -188,6 +205,7 @@ async def _background(lab: Lab) -> AsyncIterator[None]:
             "catalogue": lab.catalog.run(),
             "identity": _every(lab.clock, SWEEP, lab.identity.sweep),
             "door": _every(lab.clock, SWEEP, lab.door.prune),
+            "audit": _every(lab.clock, COPY, partial(_tend_audit, lab)),
             "store": _until_done(lab.clock, lambda: seaweedfs.make_durable(lab.layout)),
             "vault's token": _tend(lab),
             "vault": _until_done(
@@ -242,6 +260,14 @@ async def _tend(lab: Lab) -> None:
     await _every(lab.clock, TEND, lab.vault.tend, at_once=False)
 
 
+async def _tend_audit(lab: Lab) -> None:
+    """Copy what is complete of the audit log; next time where the store is away."""
+    try:
+        await lab.audit.tend(lab.own_bucket, lab.configuration.audit)
+    except errors.Unavailable as error:
+        log.info("audit log not copied yet", reason=error.message)
+
+
 async def _export_root(lab: Lab) -> None:
     """Hand out the lab's own root certificate, where Caddy makes one."""
     if not lab.configuration.lab.https or not lab.configuration.front_door.own_authority:
@@ -286,24 +312,16 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def _storage(
-    layout: settings.Layout,
-    configuration: Configuration,
-    *,
-    identity: identities.Identity,
-    clock: Clock,
-    stack: AsyncExitStack,
-) -> Storage:
-    lab = configuration.lab
+def _store_client(layout: settings.Layout, configuration: Configuration, *, stack: AsyncExitStack) -> Client:
     held = seaweedfs.keys(layout)
     client = Client(
         socket=layout.socket("s3"),
-        origin=lab.s3_origin,
+        origin=configuration.lab.s3_origin,
         region=configuration.storage.region,
         keys=Keys(access_key=held.access_key, secret_key=held.secret_key),
     )
     stack.push_async_callback(client.close)
-    return Storage(client=client, issuer=identity.issuer, clock=clock, lab=lab, settings=configuration.storage)
+    return client
 
 
 def main() -> int:

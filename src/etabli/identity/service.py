@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from etabli.audit.service import Audit
 from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
 from etabli.identity.invitations import Invitations
@@ -62,7 +63,14 @@ def build(*, database: Database, clock: Clock, layout: Layout, origin: str, sett
     return Identity(
         people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
         profiles=Profiles(database=database),
-        sessions=Sessions(database=database, clock=clock, settings=settings, passwords=passwords, limiter=limits),
+        sessions=Sessions(
+            database=database,
+            clock=clock,
+            settings=settings,
+            passwords=passwords,
+            limiter=limits,
+            audit=Audit(database=database, clock=clock),
+        ),
         invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
         projects=Projects(database=database, clock=clock),
         service_tokens=ServiceTokens(database=database, clock=clock),

@@ -5,11 +5,15 @@ the latest, or when somebody ends it. Its end is written down, once seen, and no
 Sessions that were made while the clock was ahead are counted from now, so that they never last longer than the settings say.
 """
 
+import hmac
+import secrets
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import or_, select, update
 
+from etabli.audit import models as audit_models
+from etabli.audit.service import Audit
 from etabli.identity import errors, limits, models, opaque, queries
 from etabli.identity.passwords import LONGEST, Passwords
 from etabli.identity.settings import IdentitySettings
@@ -22,6 +26,7 @@ from etabli.kernel.database import Database
 log = structlog.get_logger()
 
 SEEN_EVERY = timedelta(minutes=1)  # How often a session that is used is written.
+SIGN_IN = "session.sign_in"  # As the audit log names it.
 TOLERANCE = timedelta(minutes=5)  # How far ahead a moment may lie before it is a clock that went back.
 
 
@@ -36,12 +41,15 @@ class Sessions:
         settings: IdentitySettings,
         passwords: Passwords,
         limiter: limits.Limits,
+        audit: Audit,
     ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
         self._passwords = passwords
         self._limits = limiter
+        self._audit = audit
+        self._salt = secrets.token_bytes(32)
 
     async def sign_in(self, *, login: str, password: str, address: str, user_agent: str = "") -> models.Opened:
         """Open a session for who knows the password of `login` (a slug or an e-mail).
@@ -55,6 +63,7 @@ class Sessions:
         await self._limits.take(buckets)
         if not await self._passwords.verify(stored, password) or user is None or stored is None:
             log.info("sign-in refused", address=place)
+            await self._record_refusal(user, typed=login, place=place)
             raise errors.WrongCredentials(
                 "the name or the password is wrong", hint="check both; names are in lower case"
             )
@@ -84,6 +93,7 @@ class Sessions:
                 raise kernel_errors.Forbidden("this account is suspended", hint="ask an administrator of the lab")
             session.add(row)
         log.info("session opened", user=user_id, session=row.id)
+        await self._record_entry(user.read(), row.read())
         return models.Opened(token=token, session=row.read(), user=user.read())
 
     async def find(self, *, token: str) -> models.SignedIn | None:
@@ -142,6 +152,36 @@ class Sessions:
             for row in await session.scalars(select(SessionRow).where(still_open, ahead)):
                 row.created_at = min(row.created_at, now)
                 row.last_seen_at, row.expires_at = now, self._expiry(row.created_at, now)
+
+    async def _record_entry(self, user: models.User, session: models.Session) -> None:
+        await self._audit.record(
+            audit_models.Entry(
+                actor=audit_models.Actor(
+                    audit_models.ActorKind.PERSON, audit_models.Means.SESSION, id=user.id, name=user.slug
+                ),
+                action=SIGN_IN,
+                target_kind="session",
+                target=session.id,
+                address=session.address,
+                detail={"browser": session.user_agent},
+            )
+        )
+
+    async def _record_refusal(self, user: models.User | None, *, typed: str, place: str) -> None:
+        """Whose account was tried. What was typed is a password now and then: of what names nobody, a mark is kept that tells two
+        attempts of the same name while this process lives, and that nothing can be guessed back from after."""
+        mark = hmac.new(self._salt, typed.encode(), "sha256").hexdigest()[:12]
+        await self._audit.record(
+            audit_models.Entry(
+                actor=audit_models.NOBODY,
+                action=SIGN_IN,
+                outcome=audit_models.Outcome.REFUSED,
+                target_kind="person",
+                target=user.slug if user else "",
+                address=place,
+                detail={} if user else {"unknown name": mark},
+            )
+        )
 
     def _expiry(self, created_at: datetime, now: datetime) -> datetime:
         return min(created_at + self._settings.session_length, now + self._settings.session_idle)

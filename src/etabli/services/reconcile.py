@@ -12,6 +12,8 @@ from typing import Protocol
 
 import structlog
 
+from etabli.audit import models as audit_models
+from etabli.audit.service import Audit
 from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events
@@ -50,6 +52,8 @@ class Rooms(Protocol):
     def events(self) -> events.Events: ...
     @property
     def clock(self) -> clocks.Clock: ...
+    @property
+    def audit(self) -> Audit: ...
     @property
     def settings(self) -> ServicesSettings: ...
 
@@ -411,7 +415,21 @@ class Reconciler:
         else:
             change = {"desired": models.Desired.DELETED.value}
         await self._rooms.store.change(service.id, **change)
+        await self._record_expiry(service, deleted=service.desired is not models.Desired.RUNNING)
         self.wake(service.id)
+
+    async def _record_expiry(self, service: models.Service, *, deleted: bool) -> None:
+        ground = await self._rooms.people.project_ground(project_id=service.project_id)
+        await self._rooms.audit.record(
+            audit_models.Entry(
+                actor=audit_models.LAB,
+                action="services.delete" if deleted else "services.stop",
+                target_kind="service",
+                target=service.id,
+                project=ground.slug,
+                detail={"why": "its time was over"},
+            )
+        )
 
     async def _renew(self) -> None:
         for record in await self._rooms.store.all():

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import structlog
 
+from etabli.audit.service import Audit
 from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events, ids
@@ -44,6 +45,7 @@ class Rooms:
     events: events.Events
     clock: clocks.Clock
     settings: ServicesSettings
+    audit: Audit
     domain: str  # Under which every service has its host.
 
 
@@ -176,6 +178,11 @@ class Services:
     def use(self, *, service_id: str) -> models.Use | None:
         """Cores and memory last seen, from memory; None where not known."""
         return self._reconciler.last_use(service_id)
+
+    async def project_of(self, *, service_id: str) -> str | None:
+        """The id of the project that a service is of, for the lab's own records; None where there is no such service."""
+        service = await self._rooms.store.get(service_id)
+        return None if service is None else service.project_id
 
     async def free(self) -> contract.Health:
         """What the engine holds and may still grant, for forms; at most some seconds old."""

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from etabli.identity import api as openid_api
 from etabli.identity import pages as openid_pages
 from etabli.kernel import errors
-from etabli.web import access, assets, problems, shell, visitors, walls
+from etabli.web import access, administration, assets, audited, problems, shell, visitors, walls
 from etabli.web.api import account as account_api
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
@@ -44,8 +44,9 @@ PAGES = (
     account_picture,
     account_security,
     account_sessions,
+    *administration.PAGES,
 )
-API = (identity_api, account_api, people_api, catalog_api, services_api, tokens_api)
+API = (identity_api, account_api, people_api, catalog_api, services_api, tokens_api, *administration.API)
 API_PREFIX = "/api/v1"
 
 
@@ -77,6 +78,7 @@ def create(rooms: Rooms) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
     shared.describe_security(app)
+    app.add_middleware(audited.AuditLog)
     app.add_middleware(
         walls.Walls, origin=rooms.lab.origin, services_domain=rooms.lab.services_domain, refuse=_Refusal(app)
     )

@@ -67,6 +67,10 @@ class Formats:
         """`24 November 2026`; the time of day in UTC is in `whole`."""
         return dates.format_date(moment, format="long", locale=self._locale)
 
+    def moment(self, moment: datetime) -> str:
+        """`24 Nov 2026, 14:05`, in UTC: what stands in a column."""
+        return dates.format_datetime(moment, format="medium", locale=self._locale)
+
     def whole(self, moment: datetime) -> str:
         """The moment whole, in UTC."""
         return dates.format_datetime(moment, format="long", locale=self._locale)

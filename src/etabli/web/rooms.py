@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from etabli.audit.ports import Shelf
+from etabli.audit.service import Audit
 from etabli.catalog.service import Catalog
 from etabli.door.service import Door
 from etabli.identity.service import Identity
@@ -22,3 +24,5 @@ class Rooms:
     events: Events
     clock: Clock
     lab: LabSettings
+    audit: Audit
+    shelf: Shelf  # The lab's own bucket.

@@ -67,6 +67,14 @@ SENTENCES = (
     N_("making the base: {}"),
     N_("not built yet"),
     N_("its build was interrupted; it will go on"),
+    # audit: what tampering looks like; a field of its page.
+    N_("it is not the record that was copied to S3"),
+    N_("a record that was copied to S3 is not there any more"),
+    N_("records {} to {} are missing"),
+    N_("it does not stand on the record before it"),
+    N_("it was changed after it was written"),
+    N_("its time was over"),
+    N_("a day such as 2026-11-24"),
     # engines: why a service is where it is.
     N_("it waits for {}: {} before it; {} free of {}"),
     N_("it waits for {}: {} free of {}"),

@@ -39,6 +39,19 @@ class UploadRoute(FormRoute):
     most_files = 1
 
 
+class AdminRoute(FormRoute):
+    """A route for administrators: to anybody else it is not there, whatever they send."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            await visitors.require_administrator(request)
+            return await handle(request)
+
+        return checked
+
+
 def router(route_class: type[FormRoute] = FormRoute) -> APIRouter:
     """A router for pages: kept out of the API's description."""
     return APIRouter(route_class=route_class, include_in_schema=False, default_response_class=HTMLResponse)

@@ -32,7 +32,7 @@ FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
 API = "/api/v1/"
 BEARER = "bearer"  # RFC 6750, 2.1; schemes are read in any case (RFC 9110, 11.1).
-SECTIONS = ("/services", "/catalog", "/account")
+SECTIONS = ("/services", "/catalog", "/account", "/admin")
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,13 @@ async def person(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:
 async def current_user(found: Annotated[Visitor, Depends(visitor)]) -> models.User | None:
     """Who is signed in, for pages of other rooms."""
     return found.someone
+
+
+async def require_administrator(request: Request) -> None:
+    """NotFound but for an administrator of the lab, as where there is no such page; SignInNeeded where nobody is signed in."""
+    found = await person(await visitor(request))
+    if not found.user.is_admin:
+        raise errors.NotFound("there is no such page")
 
 
 Anyone = Annotated[Visitor, Depends(visitor)]

@@ -6,6 +6,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from etabli.identity import models
+from etabli.web import audited
 from etabli.web.api import answers, shared
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person
@@ -51,6 +52,13 @@ async def invite(request: Request, found: Person, asked: InvitationRequest) -> I
         role=asked.role,
         makes_admin=asked.administrator,
     )
+    audited.note(
+        request,
+        target_kind="invitation",
+        target=invited.invitation.id,
+        project=access.project.slug if access else "",
+        administrator=str(asked.administrator).lower(),
+    )
     link = f"{rooms.lab.origin}/welcome?token={invited.token}"
     return InvitationAnswer(id=invited.invitation.id, link=link, uses=asked.uses)
 
@@ -60,6 +68,7 @@ async def create_project(request: Request, found: Person, asked: ProjectRequest)
     """Make a shared project, and own it."""
     rooms: Rooms = request.app.state.rooms
     made = await rooms.identity.projects.create(by=found.user, name=asked.name, slug=asked.slug)
+    audited.note(request, target_kind="project", target=made.slug, project=made.slug)
     return answers.ProjectAnswer(
         id=made.id, slug=made.slug, name=made.name, kind=made.kind.value, role=models.Role.OWNER.value
     )

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from etabli.engines import contract
 from etabli.kernel import errors
 from etabli.services import models
-from etabli.web import live
+from etabli.web import audited, live
 from etabli.web.api import answers, shared
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
@@ -41,7 +41,10 @@ async def launch(request: Request, found: Person, asked: answers.LaunchRequest) 
         values=asked.values,
         key=asked.key,
     )
-    return answer(rooms, found, await rooms.services.launch(user_id=found.user.id, launch=wanted))
+    launched = await rooms.services.launch(user_id=found.user.id, launch=wanted)
+    chart = f"{launched.catalog}/{launched.chart}"
+    audited.note(request, target_kind="service", target=launched.id, project=access.project.slug, chart=chart)
+    return answer(rooms, found, launched)
 
 
 @router.get("/services/{service_id}")

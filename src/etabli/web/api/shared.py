@@ -74,6 +74,24 @@ class ApiRoute(APIRoute):
         return takes.reads if is_safe else takes.writes
 
 
+class AdminRoute(ApiRoute):
+    """A route for programs of administrators: to anybody else it is not there."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            await visitors.require_administrator(request)
+            return await handle(request)
+
+        return checked
+
+
+def admin_router() -> APIRouter:
+    """A router of the API for administrators; its paths begin with `/admin`."""
+    return APIRouter(route_class=AdminRoute, prefix="/admin", tags=["admin"], responses=PROBLEMS)
+
+
 def router(tag: str) -> APIRouter:
     """A router of the API."""
     return APIRouter(route_class=ApiRoute, tags=[tag], responses=PROBLEMS)

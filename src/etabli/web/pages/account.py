@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from etabli.identity import models, people
 from etabli.kernel import errors
-from etabli.web import language, problems, shell
+from etabli.web import audited, language, problems, shell
 from etabli.web.pages.entrance import TEXT, faults_of
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
@@ -67,6 +67,7 @@ async def invite(request: Request, found: Person) -> Response:
     """Make a link that lets one person in, and show it, this once. For administrators; Forbidden for others."""
     rooms: Rooms = request.app.state.rooms
     invited = await rooms.identity.invitations.invite(by=found.user, lifetime=INVITATION)
+    audited.note(request, target_kind="invitation", target=invited.invitation.id)
     return await show(request, found, link=f"{rooms.lab.origin}/welcome?token={invited.token}")
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from etabli.identity import accounts, models, people
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
-from etabli.web import language, shell, visitors
+from etabli.web import audited, language, shell, visitors
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Anyone, Person, Visitor
 
@@ -91,6 +91,7 @@ async def join(request: Request, found: Person, token: Annotated[str, Form()] = 
     """Bring somebody who has an account into the project that a link names."""
     rooms: Rooms = request.app.state.rooms
     project = await rooms.identity.invitations.accept(token=token, user=found.user)
+    audited.note(request, target_kind="project", target=project.slug, project=project.slug)
     response = shell.go("/services")
     visitors.set_cookie(response, visitors.PROJECT_COOKIE, project.slug)
     return response
@@ -155,6 +156,7 @@ async def choose_project(found: Person, project: Annotated[str, Form()] = "") ->
 
 def _entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
     # A form's redirects must stay here (CSP form-action); what goes on to another origin starts from a page of its own.
+    audited.note(request, actor=opened.user)
     leads_elsewhere = path.startswith(LEADING_ELSEWHERE)
     response = shell.page(request, found, "continue.html", {"next": path}) if leads_elsewhere else shell.go(path)
     visitors.set_cookie(response, visitors.SESSION_COOKIE, opened.token, max_age=None)

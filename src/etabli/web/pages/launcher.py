@@ -18,7 +18,7 @@ from etabli.catalog import links, patches, paths, service
 from etabli.catalog.expressions import UNDEFINED
 from etabli.kernel import errors
 from etabli.services import models
-from etabli.web import forms, problems, shell
+from etabli.web import audited, forms, problems, shell
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
@@ -102,6 +102,8 @@ async def launch(request: Request, found: Person, catalog: str, chart: str) -> R
         raise
     except errors.EtabliError as error:
         return await _page(request, found, asked, error=error)
+    project = found.project.project.slug
+    audited.note(request, target_kind="service", target=launched.id, project=project, chart=f"{catalog}/{chart}")
     return shell.go(f"/services/{launched.id}")
 
 

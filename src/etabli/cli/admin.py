@@ -1,0 +1,12 @@
+"""`etabli admin`: what administrators do, through the API."""
+
+import typer
+
+from etabli.cli import admin_audit
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    admin = typer.Typer(help="For administrators of the lab.", no_args_is_help=True)
+    app.add_typer(admin, name="admin")
+    admin_audit.add_to(admin)
