@@ -66,6 +66,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/account/security", "/account/sessions"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
+    pages += ["/admin/audit"]
     pages += ["/launcher/ide/database", "/launcher/ide/broken", f"/welcome?token={invited.token}"]
     return [(await client.get(path)).text for path in pages]
 
