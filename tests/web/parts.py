@@ -179,6 +179,7 @@ async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncI
     await database.create_tables()
     identity = service.build(database=database, clock=clock, layout=layout, origin=lab.origin, settings=CHEAP)
     await identity.open()
+    identity.standings.watch(events)
     door = Door(database=database, clock=clock, lab=lab)
     http = httpx.AsyncClient()
     catalog = Catalog(CATALOGS, builtin=CHARTS, cache=folder / "charts", http=http, clock=clock)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from etabli.engines import contract
 from etabli.identity import models, people
@@ -65,18 +65,6 @@ async def visit(lab: Lab, ada: models.User, chromium: Browser) -> AsyncIterator[
 
         yield opened
     assert not [line for line in complaints if "404" not in line]
-
-
-async def test_a_page_is_live_however_late_its_scripts_come(lab: Lab, visit: Visit) -> None:
-    page = await visit()
-
-    async def late(route: Route) -> None:
-        await page.wait_for_timeout(500)
-        await route.continue_()
-
-    await page.route("**/hx-sse.min.js*", late)
-    async with page.expect_request("**/events?watch=services"):
-        await page.goto(f"{lab.rooms.lab.origin}/services")
 
 
 async def test_a_service_is_launched_by_keyboard_alone(lab: Lab, ada: models.User, visit: Visit) -> None:

@@ -91,6 +91,8 @@ async def test_every_page_is_well_formed_in_every_language(
         assert f'<html lang="{code}"' in page
         check(page)
     check(same.text)
+    for path in ("/", "/services", "/catalog", "/account"):
+        check((await browser.get(path, headers={"Etabli-Part": "1"})).text)
     renderer: Renderer = lab.web.state.renderer
     left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")} - renderer.rendered(
         code

@@ -93,6 +93,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             database=db, clock=clock, layout=layout, origin=lab.origin, settings=configuration.identity
         )
         await identity.open()
+        identity.standings.watch(bus)
         sandboxes = parts.make_sandboxes(layout, configuration, clock=clock)
         stack.push_async_callback(sandboxes.close)
         environments = parts.make_environments(

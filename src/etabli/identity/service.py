@@ -17,6 +17,7 @@ from etabli.identity.provider import Provider
 from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.sessions import Sessions
 from etabli.identity.settings import IdentitySettings
+from etabli.identity.standing import Standings
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
 from etabli.kernel.settings import Layout
@@ -38,6 +39,7 @@ class Identity:
     clients: Clients
     provider: Provider
     limits: Limits
+    standings: Standings
 
     async def open(self) -> None:
         """Read the signing keys, or make the first; publish the public halves."""
@@ -80,4 +82,5 @@ def build(*, database: Database, clock: Clock, layout: Layout, origin: str, sett
         clients=clients,
         provider=Provider(database=database, clock=clock, tokens=issuer, registry=clients, ring=ring),
         limits=limits,
+        standings=Standings(database=database, clock=clock),
     )

@@ -5,7 +5,7 @@ unit of work: load, close, act on the network, open, apply. Nothing waits on ano
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import DateTime, Dialect, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
 
 from etabli.kernel import errors
@@ -22,6 +22,7 @@ from etabli.kernel import errors
 # (sqlite.org/rescode.html).
 DISK_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"})
 BUSY_TIMEOUT_MS = 5_000  # How long a writer waits for another before it fails.
+WRITTEN = "written"  # Under which a session notes the tables that it wrote to.
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -56,7 +57,15 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             self._turn = _Turn()
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, sync_session_class=_Noting)
+        self._told: list[Callable[[frozenset[str]], None]] = []
+
+    def on_write(self, tell: Callable[[frozenset[str]], None]) -> None:
+        """Have `tell` called after each unit of work that wrote, with the names of the tables; it may neither wait nor fail.
+
+        Whoever must hear of every change to a table, whichever use case makes it, hears it here. Raw SQL text is not seen.
+        """
+        self._told.append(tell)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -64,6 +73,9 @@ class Database:
         try:
             async with self._turn, self._sessions.begin() as session:
                 yield session
+            if written := frozenset(session.info.get(WRITTEN, ())):
+                for tell in self._told:
+                    tell(written)
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorname", "") in DISK_FULL:
                 raise errors.Unavailable(
@@ -79,6 +91,25 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+class _Noting(Session):
+    """A session that notes the names of the tables it writes to."""
+
+
+def _note_flush(session: Session, _context: object) -> None:
+    for row in (*session.new, *session.dirty, *session.deleted):
+        session.info.setdefault(WRITTEN, set()).add(row.__tablename__)
+
+
+def _note_statement(state: ORMExecuteState) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        table = state.statement.table.name  # type: ignore[attr-defined] # Every DML statement has one.
+        state.session.info.setdefault(WRITTEN, set()).add(table)
+
+
+event.listen(_Noting, "after_flush", _note_flush)
+event.listen(_Noting, "do_orm_execute", _note_statement)
 
 
 class _Turn(AbstractAsyncContextManager[None]):

@@ -18,6 +18,7 @@ from etabli.web.api import people as people_api
 from etabli.web.api import services as services_api
 from etabli.web.api import shared
 from etabli.web.api import tokens as tokens_api
+from etabli.web.hub import Hub
 from etabli.web.pages import (
     account,
     account_picture,
@@ -30,6 +31,7 @@ from etabli.web.pages import (
     opening,
     services,
 )
+from etabli.web.pages import live as live_pages
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 
@@ -44,6 +46,7 @@ PAGES = (
     account_picture,
     account_security,
     account_sessions,
+    live_pages,
     *administration.PAGES,
 )
 API = (identity_api, account_api, people_api, catalog_api, services_api, tokens_api, *administration.API)
@@ -63,6 +66,7 @@ def create(rooms: Rooms) -> FastAPI:
     )
     app.state.rooms = rooms
     app.state.assets = files
+    app.state.hub = Hub(events=rooms.events, standings=rooms.identity.standings)
     app.state.renderer = Renderer(lab=rooms.lab, clock=rooms.clock, assets=files)
     for room in PAGES:
         app.include_router(room.router)

@@ -1,12 +1,12 @@
-"""The live stream: one per page, by server-sent events (WHATWG HTML, 9.2), of the same partials that the page includes.
+"""Server-sent events (WHATWG HTML, 9.2): what every stream shares, the streams of programs and those of logs.
 
-A stream starts with the partial as it is now, so that a page that lost its connection is whole again when it comes back; then it
-sends one whenever what it shows has changed. It renders from what is stored: when an event hints that something changed, and every
-quarter of a minute, since times and use move by themselves. It ends after some minutes: who reconnects is asked who they are again.
+A program's stream starts with things as they are now, so that who lost the connection is whole again when it comes back; then it sends
+what changed. It reads what is stored: when an event hints that something changed, and every quarter of a minute. It ends after some
+minutes: who connects again is asked who they are. Browsers have a stream of their own kind (`hub`).
 """
 
 import asyncio
-import html
+import json
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -38,16 +38,6 @@ def message(text: str) -> str:
     return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
 
 
-async def follow(
-    events: Events, *, project: str, subject: str | None, render: Callable[[], Awaitable[str]]
-) -> AsyncGenerator[str, None]:
-    """`render` now and whenever it gives something else, as long as what it shows is there."""
-    last = ""
-    async for now in states(events, project=project, subject=subject, read=render):
-        yield message(now) if now != last else STILL_HERE
-        last = now
-
-
 async def states(
     events: Events, *, project: str, subject: str | None, read: Callable[[], Awaitable[State]]
 ) -> AsyncGenerator[State, None]:
@@ -70,11 +60,11 @@ async def states(
 
 
 async def logs(lines: AsyncIterator[contract.LogLine]) -> AsyncGenerator[str, None]:
-    """Log lines as they come, in few messages: the first one replaces what the page shows, the others are added."""
+    """Log lines as they come, in few messages of `{text, isFirst}`: the first takes the place of what the page shows."""
     waiting: deque[str] = deque(maxlen=LOG_LINES)
     arrived = asyncio.Event()
     reading = asyncio.create_task(_read(lines, waiting=waiting, arrived=arrived))
-    swap = "innerHTML"
+    is_first = True
     try:
         while not (reading.done() and not waiting):
             with suppress(TimeoutError):
@@ -84,10 +74,10 @@ async def logs(lines: AsyncIterator[contract.LogLine]) -> AsyncGenerator[str, No
             if not waiting:
                 yield STILL_HERE
                 continue
-            text = "".join(f"{html.escape(line)}&#10;" for line in waiting)
+            text = "".join(f"{line}\n" for line in waiting)
             waiting.clear()
-            yield message(f'<hx-partial hx-target="#log" hx-swap="{swap}">{text}</hx-partial>')
-            swap = "beforeend"
+            yield message(json.dumps({"text": text, "isFirst": is_first}))
+            is_first = False
     finally:
         reading.cancel()
 

@@ -1,5 +1,6 @@
 """What routes of pages share: a router that no form passes without its token, and answers in the reader's language."""
 
+import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from etabli.web import problems, visitors, walls
 from etabli.web.rendering import Renderer
 from etabli.web.visitors import Visitor
 
+LIVE_TAG_HEADER = "Etabli-Live-Tag"  # On a part: the session that it was made for.
 MOST_FIELDS = 2000  # Of a form; a launch form has some hundred.
 
 
@@ -62,10 +64,24 @@ def page(
 ) -> Response:
     """A whole page."""
     html = partial(request, found, template, context)
+    if found.is_part and status == 200:
+        return _part(request, found, html)
     response = HTMLResponse(html, status_code=status, headers={"Vary": "Cookie, Accept-Language"})
     if found.fresh_visit is not None:
         visitors.set_cookie(response, visitors.VISIT_COOKIE, found.fresh_visit, max_age=None)
     return response
+
+
+def _part(request: Request, found: Visitor, html: str) -> Response:
+    """A page that a browser shows already, for what changed on it; nothing but 304 where nothing did (RFC 9110, 13.1.2).
+
+    It says whose it is: a tab that outlived its session must not show the next one's things.
+    """
+    tag = f'"{hashlib.sha256(html.encode()).hexdigest()[:20]}"'
+    headers = {"ETag": tag, "Vary": "Cookie, Accept-Language", LIVE_TAG_HEADER: found.live_tag}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return HTMLResponse(html, headers=headers)
 
 
 def partial(request: Request, found: Visitor, template: str, context: Mapping[str, object]) -> str:

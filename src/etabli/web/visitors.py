@@ -28,6 +28,7 @@ VISIT_COOKIE = "__Host-etabli-visit"
 LANGUAGE_COOKIE = "__Host-etabli-language"
 LOOK_COOKIE = "__Host-etabli-look"
 PROJECT_COOKIE = "__Host-etabli-project"
+PART_HEADER = "Etabli-Part"  # `1`: a page that is shown already is asked for again (static/live.js).
 FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
 API = "/api/v1/"
@@ -49,6 +50,9 @@ class Visitor:
     chosen_project: str
     here: str  # The local address of this page, for forms that come back to it.
     bearer: token_models.Bearer | None = None  # The token that a program showed.
+    position: str = ""  # Of the live stream when this page was asked for.
+    is_read: bool = True  # Whether it was asked for by GET: asked for again, it changes nothing.
+    is_part: bool = False  # Whether the page is asked for again by itself, for what changed: it is answered without what surrounds it.
 
     @property
     def user(self) -> models.User:
@@ -81,6 +85,11 @@ class Visitor:
     def home(self) -> models.Access:
         """The person's own project; a service account's only one."""
         return next((access for access in self.accesses if access.project.slug == self.user.slug), self.accesses[0])
+
+    @property
+    def live_tag(self) -> str:
+        """By which the tabs of one session find each other, and none of another's: it opens nothing. Empty for nobody."""
+        return hashlib.sha256(f"live {self.csrf}".encode()).hexdigest()[:16] if self.session is not None else ""
 
     def may_change(self, project_id: str) -> bool:
         """Whether they work in that project, and do not only look."""
@@ -119,6 +128,9 @@ async def visitor(request: Request) -> Visitor:
         chosen_project=request.cookies.get(PROJECT_COOKIE, ""),
         here=_here(request),
         bearer=bearer,
+        position=request.app.state.hub.position,
+        is_read=request.method == "GET",
+        is_part=request.headers.get(PART_HEADER) == "1",
     )
     request.state.visitor = made
     return made

@@ -131,28 +131,6 @@ async def follow_logs(request: Request, found: Person, service_id: str) -> Respo
     return live.response(live.logs(rooms.services.logs(user_id=found.user.id, service_id=service_id, follow=True)))
 
 
-@router.get("/events")
-async def events(request: Request, found: Person, watch: str = "services") -> Response:
-    """What changes on a page: `services`, or `service:<id>`."""
-    rooms: Rooms = request.app.state.rooms
-    kind, _, service_id = watch.partition(":")
-    if kind == "service":
-        await rooms.services.get(user_id=found.user.id, service_id=service_id)
-
-        async def one() -> str:
-            context = await details(request, found, service_id)
-            return shell.partial(request, found, "_service_live.html", {"oob": True, **context})
-
-        return live.response(
-            live.follow(rooms.events, project=found.project.project.id, subject=service_id, render=one)
-        )
-
-    async def several() -> str:
-        return shell.partial(request, found, "_services_live.html", {"oob": True, "rows": await rows(request, found)})
-
-    return live.response(live.follow(rooms.events, project=found.project.project.id, subject=None, render=several))
-
-
 async def rows(request: Request, found: Visitor) -> list[Row]:
     """The project's services, newest first, with what they use."""
     rooms: Rooms = request.app.state.rooms

@@ -155,11 +155,7 @@ document.documentElement.classList.add("scripted");
     document.querySelectorAll("details.popup[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
   });
 
-  // A lost stream is said, and mended by htmx.
-  const lost = (isLost) => { const said = document.getElementById("lost"); if (said) said.hidden = !isLost; };
-  document.addEventListener("htmx:sse:error", () => lost(true));
-  document.addEventListener("htmx:sse:after:connection", () => lost(false));
-  document.addEventListener("htmx:after:swap", () => start(document.body));
+  document.addEventListener("etabli:changed", () => start(document.body)); // live.js put something in its place.
 
   const start = (root) => {
     each(root, "time[datetime]", localise);
@@ -170,6 +166,7 @@ document.documentElement.classList.add("scripted");
     each(root, "form[data-once]", sendOnce);
     each(root, "[data-tail]", tail);
   };
-  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  // Out of the browser's memory, where a page outlives its session; live.js asks again for those that it follows.
+  addEventListener("pageshow", (event) => { if (event.persisted && !document.querySelector("meta[name=etabli-live]")) location.reload(); });
   start(document);
 })();

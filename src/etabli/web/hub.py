@@ -1,0 +1,224 @@
+"""The live stream of each browser: small hints of what changed, of what this session may see, and nothing else.
+
+A hint names a thing, never what it is now: pages ask for themselves again, each with its own rights, and an answer that is the same
+costs nothing to send (`shell.page`). One listener on the bus serves every stream. A reader that is slow, or was away for longer than
+the last KEPT events, is told to look at everything: a stream holds at most MOST_PENDING hints, and the portal's memory is bounded.
+
+What a session may see is asked again when a table of `identity.standing` was written to, for all streams in two queries; nothing is
+polled. A stream whose session stands no more says so and ends.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from etabli.identity.standing import TOPIC as PEOPLE
+from etabli.identity.standing import Standing, Standings
+from etabli.kernel import ids
+from etabli.kernel.events import Event, Events
+from etabli.web import live
+
+log = structlog.get_logger()
+
+KEPT = 1024  # Events that a stream that comes back may have missed.
+MOST_PENDING = 64  # Hints that wait for one reader; past that, it looks at everything.
+GATHER_SECONDS = 0.05  # Changes come in bursts; one message tells them.
+STILL_HERE_SECONDS = 15.0
+SPREAD_MS = 8  # What one page's look costs the portal, about: those who hear the same hint look one after the other.
+LONGEST_SPREAD_MS = 5_000
+SHORTEST_SPREAD_MS = 40
+
+RETRY_SECONDS = 1.0
+
+MEMBERS = "members"  # Topic: who is in a project, or in which role.
+PROJECTS = "projects"  # Topic: which projects the person is in.
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An event in its place among all of this portal's."""
+
+    number: int
+    event: Event
+
+
+class Hub:
+    """Every stream of this portal."""
+
+    def __init__(self, *, events: Events, standings: Standings) -> None:
+        self._standings = standings
+        self._streams: set[Stream] = set()
+        self._kept: deque[Numbered] = deque(maxlen=KEPT)
+        self._number = 0
+        self._portal = (
+            ids.new_id()
+        )  # Numbers of another portal, or of this one before it was started again, say nothing.
+        self._written = 0  # How often it was said that people's standing may be otherwise.
+        self._checking: asyncio.Task[None] | None = None
+        self._check_again = False
+        events.subscribe(self._hear)
+
+    @property
+    def position(self) -> str:
+        """Where the stream is now: a page that was made after this knows all that came before."""
+        return f"{self._portal}-{self._number}"
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
+    async def follow(self, *, session_id: str, after: str = "") -> AsyncGenerator[str, None]:
+        """The messages of one browser's stream, from `after` (a position) on, until its session ends or its reader goes away."""
+        stream = await self._begin(session_id)
+        if stream is None:
+            yield _ENDED
+            return
+        self._catch_up(stream, after)
+        try:
+            yield f"id: {self.position}\nevent: open\ndata:\n\n"
+            async for content in stream.contents():
+                yield content if content in (_ENDED, live.STILL_HERE) else f"id: {self.position}\n{content}"
+        finally:
+            self._streams.discard(stream)
+
+    async def _begin(self, session_id: str) -> "Stream | None":
+        """A stream that hears from now on; None where the session is over. What is written while it is asked for counts."""
+        while True:
+            asked = self._written
+            standing = (await self._standings.of(session_ids=[session_id])).get(session_id)
+            if standing is None:
+                return None
+            if asked == self._written:
+                stream = Stream(session_id=session_id, standing=standing)
+                self._streams.add(stream)
+                return stream
+
+    def _catch_up(self, stream: "Stream", after: str) -> None:
+        portal, _, number = after.rpartition("-")
+        oldest = self._kept[0].number if self._kept else self._number + 1
+        if portal != self._portal or not number.isdigit() or int(number) < oldest - 1:
+            stream.put_everything()
+            return
+        for kept in self._kept:
+            if kept.number > int(number) and stream.may_see(kept.event):
+                stream.put(kept.event, version=kept.number, within=SHORTEST_SPREAD_MS)
+
+    def _hear(self, event: Event) -> None:
+        if event.topic == PEOPLE:
+            self._check_soon()
+            return
+        self._number += 1
+        self._kept.append(Numbered(self._number, event))
+        audience = [stream for stream in self._streams if stream.may_see(event)]
+        within = min(LONGEST_SPREAD_MS, max(SHORTEST_SPREAD_MS, len(audience) * SPREAD_MS))
+        for stream in audience:
+            stream.put(event, version=self._number, within=within)
+
+    def _check_soon(self) -> None:
+        """One check at a time; what is written while it runs is looked at once more."""
+        self._written += 1
+        if not self._streams:
+            return
+        self._check_again = True
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check())
+
+    async def _check(self) -> None:
+        while self._check_again:
+            self._check_again = False
+            streams = tuple(self._streams)
+            try:
+                standings = await self._standings.of(session_ids={stream.session_id for stream in streams})
+            except Exception:  # The outermost frame of this work: a database that is away for a moment is asked again.
+                log.exception("streams could not be checked")
+                self._check_again = True
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            for stream in streams:
+                self._stand(stream, standings)
+
+    def _stand(self, stream: "Stream", standings: Mapping[str, Standing]) -> None:
+        standing = standings.get(stream.session_id)
+        if standing is None:
+            stream.end()
+            return
+        before, stream.standing = stream.standing, standing
+        for project in before.projects.keys() & standing.projects.keys():
+            if before.projects[project] != standing.projects[project]:
+                stream.put(Event(MEMBERS, project, project), version=self._number, within=SHORTEST_SPREAD_MS)
+        if before.projects.keys() != standing.projects.keys():
+            event = Event(PROJECTS, standing.user_id, user=standing.user_id)
+            stream.put(event, version=self._number, within=SHORTEST_SPREAD_MS)
+
+
+class Stream:
+    """What waits for one reader."""
+
+    def __init__(self, *, session_id: str, standing: Standing) -> None:
+        self.session_id = session_id
+        self.standing = standing
+        self._pending: dict[tuple[str, str, str | None], int] = {}
+        self._within = 0
+        self._is_everything = False
+        self._is_over = False
+        self._arrived = asyncio.Event()
+
+    def may_see(self, event: Event) -> bool:
+        """Whether the event concerns a project of this person, themselves, or the whole lab."""
+        if event.user is not None and event.user != self.standing.user_id:
+            return False
+        return event.project is None or event.project in self.standing.projects
+
+    def put(self, event: Event, *, version: int, within: int) -> None:
+        """Keep a hint for the reader; one on the same thing takes the place of the one before."""
+        self._pending[event.topic, event.subject, event.project] = version
+        self._within = max(self._within, within)
+        if len(self._pending) > MOST_PENDING:
+            self.put_everything()
+        self._arrived.set()
+
+    def put_everything(self) -> None:
+        """Have the reader look at everything: what it missed is not known, or is too much."""
+        self._pending.clear()
+        self._is_everything = True
+        self._arrived.set()
+
+    def end(self) -> None:
+        """Say that the session is over, and nothing after that."""
+        self._is_over = True
+        self._arrived.set()
+
+    async def contents(self) -> AsyncGenerator[str, None]:
+        """Messages as they come, without their number."""
+        while not self._is_over:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), STILL_HERE_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS)
+            if self._is_over:
+                break
+            yield self._take()
+        yield _ENDED
+
+    def _take(self) -> str:
+        self._arrived.clear()
+        pending, self._pending = self._pending, {}
+        within, self._within = self._within, 0
+        if self._is_everything:
+            self._is_everything = False
+            return live.message('{"everything":true}')
+        if not pending:
+            return live.STILL_HERE
+        hints = [
+            {"topic": topic, "subject": subject, "project": project, "version": version}
+            for (topic, subject, project), version in pending.items()
+        ]
+        return live.message(json.dumps({"hints": hints, "within": within}, separators=(",", ":")))
+
+
+_ENDED = "event: end\ndata:\n\n"
