@@ -1,4 +1,4 @@
-"""Fetches the third-party scripts that pages load, so that a lab serves them itself and pages need no build step.
+"""Fetches third-party scripts, so that what loads them needs neither another host nor a build step. Pages load none; tests do.
 
 Each comes from the npm registry as the tarball of one pinned version, checked against the registry's own digest; what is kept is the
 file that browsers load and its licence. `manifest.json` beside them records version, licence, source and SHA-256; a test compares.
@@ -29,21 +29,9 @@ class Package:
     folder: Path
 
 
-PAGES = ROOT / "src/etabli/web/static/vendor"
 TESTS = ROOT / "tests/web/vendor"
 
 PACKAGES = (
-    Package(
-        name="htmx.org",
-        version="4.0.1",
-        licence="0BSD",
-        files={
-            "package/dist/htmx.min.js": "htmx.min.js",
-            "package/dist/ext/hx-sse.min.js": "hx-sse.min.js",
-            "package/LICENSE": "htmx.LICENSE",
-        },
-        folder=PAGES,
-    ),
     Package(
         name="axe-core",
         version="4.14.1",
@@ -57,7 +45,7 @@ PACKAGES = (
 def main() -> None:
     """Fetch every package and write the manifests."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    for folder in (PAGES, TESTS):
+    for folder in sorted({package.folder for package in PACKAGES}):
         folder.mkdir(parents=True, exist_ok=True)
         manifest = [fetch(package) for package in PACKAGES if package.folder == folder]
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")

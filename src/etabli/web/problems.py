@@ -71,7 +71,7 @@ def wants_page(request: Request) -> bool:
     accepted = request.headers.get("accept", "")
     if request.url.path.startswith("/api/") or "text/event-stream" in accepted:
         return False
-    return "text/html" in accepted or "hx-request" in request.headers
+    return "text/html" in accepted
 
 
 def as_json(request: Request, error: errors.EtabliError) -> Response:
