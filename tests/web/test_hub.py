@@ -163,6 +163,23 @@ async def test_who_leaves_a_project_hears_no_more_of_it(lab: Lab, ada: models.Us
     await stream.close()
 
 
+async def test_what_a_service_writes_is_followed_no_longer_than_its_project_is_seen(lab: Lab, ada: models.User) -> None:
+    bob = await lab.person("Bob Martin", by=ada)
+    projects, prices = lab.rooms.identity.projects, await shared(lab, ada)
+    await projects.set_member(by=ada, project_id=prices, slug=bob.slug, role=models.Role.VIEWER)
+    session = await session_of(lab, bob)
+    guarded = Reader(hub_of(lab).guarded(lines(), session_id=session.id, project=prices))
+    assert await guarded.next() == "a line"
+    await projects.remove_member(by=ada, project_id=prices, user_id=bob.id)
+    assert await guarded.next() == ""
+
+
+async def lines() -> AsyncGenerator[str, None]:
+    """What is written by something that never ends."""
+    yield "a line"
+    await asyncio.Event().wait()
+
+
 async def test_a_session_that_is_over_opens_no_stream(lab: Lab, ada: models.User, browser: httpx.AsyncClient) -> None:
     session = await session_of(lab, ada)
     await lab.rooms.identity.sessions.end(user_id=ada.id, session_id=session.id)

@@ -53,6 +53,7 @@ class Hub:
     def __init__(self, *, events: Events, standings: Standings) -> None:
         self._standings = standings
         self._streams: set[Stream] = set()
+        self._guards: set[Stream] = set()  # Of streams that are not hints.
         self._kept: deque[Numbered] = deque(maxlen=KEPT)
         self._number = 0
         self._portal = (
@@ -75,7 +76,7 @@ class Hub:
 
     async def follow(self, *, session_id: str, after: str = "") -> AsyncGenerator[str, None]:
         """The messages of one browser's stream, from `after` (a position) on, until its session ends or its reader goes away."""
-        stream = await self._begin(session_id)
+        stream = await self._begin(session_id, among=self._streams)
         if stream is None:
             yield _ENDED
             return
@@ -87,7 +88,7 @@ class Hub:
         finally:
             self._streams.discard(stream)
 
-    async def _begin(self, session_id: str) -> "Stream | None":
+    async def _begin(self, session_id: str, *, among: "set[Stream]") -> "Stream | None":
         """A stream that hears from now on; None where the session is over. What is written while it is asked for counts."""
         while True:
             asked = self._written
@@ -96,8 +97,29 @@ class Hub:
                 return None
             if asked == self._written:
                 stream = Stream(session_id=session_id, standing=standing)
-                self._streams.add(stream)
+                among.add(stream)
                 return stream
+
+    async def guarded(
+        self, messages: AsyncGenerator[str, None], *, session_id: str, project: str
+    ) -> AsyncGenerator[str, None]:
+        """Those messages, for as long as that session stands and may see that project: for streams that are not hints."""
+        guard = await self._begin(session_id, among=self._guards)
+        left = asyncio.ensure_future(guard.left(project)) if guard is not None else None
+        try:
+            while guard is not None and left is not None:
+                coming = asyncio.ensure_future(anext(messages, None))
+                await asyncio.wait({coming, left}, return_when=asyncio.FIRST_COMPLETED)
+                if left.done() or (message := coming.result()) is None:
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
+                    return
+                yield message
+        finally:
+            if guard is not None and left is not None:
+                left.cancel()
+                self._guards.discard(guard)
+            await messages.aclose()
 
     def _catch_up(self, stream: "Stream", after: str) -> None:
         portal, _, number = after.rpartition("-")
@@ -123,7 +145,7 @@ class Hub:
     def _check_soon(self) -> None:
         """One check at a time; what is written while it runs is looked at once more."""
         self._written += 1
-        if not self._streams:
+        if not self._streams and not self._guards:
             return
         self._check_again = True
         if self._checking is None or self._checking.done():
@@ -132,7 +154,7 @@ class Hub:
     async def _check(self) -> None:
         while self._check_again:
             self._check_again = False
-            streams = tuple(self._streams)
+            streams = (*self._streams, *self._guards)
             try:
                 standings = await self._standings.of(session_ids={stream.session_id for stream in streams})
             except Exception:  # The outermost frame of this work: a database that is away for a moment is asked again.
@@ -148,7 +170,7 @@ class Hub:
         if standing is None:
             stream.end()
             return
-        before, stream.standing = stream.standing, standing
+        before = stream.stand(standing)
         for project in before.projects.keys() & standing.projects.keys():
             if before.projects[project] != standing.projects[project]:
                 stream.put(Event(MEMBERS, project, project), version=self._number, within=SHORTEST_SPREAD_MS)
@@ -168,6 +190,19 @@ class Stream:
         self._is_everything = False
         self._is_over = False
         self._arrived = asyncio.Event()
+        self._stood = asyncio.Event()  # It was looked at again, or is over.
+
+    def stand(self, standing: Standing) -> Standing:
+        """Take what the session may see from now on; what it might before."""
+        before, self.standing = self.standing, standing
+        self._stood.set()
+        return before
+
+    async def left(self, project: str) -> None:
+        """Wait until the session is over, or sees that project no more."""
+        while not self._is_over and project in self.standing.projects:
+            self._stood.clear()
+            await self._stood.wait()
 
     def may_see(self, event: Event) -> bool:
         """Whether the event concerns a project of this person, themselves, or the whole lab."""
@@ -193,6 +228,7 @@ class Stream:
         """Say that the session is over, and nothing after that."""
         self._is_over = True
         self._arrived.set()
+        self._stood.set()
 
     async def contents(self) -> AsyncGenerator[str, None]:
         """Messages as they come, without their number."""

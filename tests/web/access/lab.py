@@ -9,6 +9,7 @@ ROUTES = {
     "GET /static/{path:path}": Route(UNKNOWN, path={"path": "0/x.css"}),
     "GET /api/v1/openapi.json": Route(ANYONE, scopes=EVERY),
     "GET /": Route(SIGNED_IN),
+    "GET /live": Route(everybody(SIGN_IN)),  # Without the tag of the session that the page was made for.
     "GET /sign-in": Route(ANYONE),
     # With a right password it lets in; anyone may try.
     "POST /sign-in": Route(everybody(SIGN_IN), form={"login": "nobody", "password": "x"}),

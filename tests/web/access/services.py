@@ -18,7 +18,6 @@ ROUTES = {
     "POST /launcher/{catalog}/{chart}": Route(SIGNED_IN, path=CHART, form={"name": "X"}),
     "POST /launcher/{catalog}/{chart}/same": Route(SIGNED_IN, path=CHART, form={"name": "X"}),
     "GET /services": Route(SIGNED_IN),
-    "GET /events": Route(SIGNED_IN),
     "GET /services/{service_id}": SEEN,
     "GET /services/{service_id}/logs": SEEN,
     "GET /services/{service_id}/logs/stream": SEEN,

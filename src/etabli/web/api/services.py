@@ -1,7 +1,7 @@
 """Services, for programs: the same use cases as the pages."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 
 from fastapi import Request
@@ -12,6 +12,7 @@ from etabli.kernel import errors
 from etabli.services import models
 from etabli.web import audited, live
 from etabli.web.api import answers, shared
+from etabli.web.hub import Hub
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
 
@@ -109,9 +110,10 @@ async def history(request: Request, found: Person, service_id: str) -> list[answ
 async def logs(request: Request, found: Person, service_id: str, follow: bool = False) -> Response:
     """What it wrote, a line each as text; with `follow`, on as it writes."""
     rooms: Rooms = request.app.state.rooms
-    await rooms.services.get(user_id=found.user.id, service_id=service_id)
-    lines = rooms.services.logs(user_id=found.user.id, service_id=service_id, follow=follow)
-    return StreamingResponse(_text(lines), media_type="text/plain; charset=utf-8")
+    service = await rooms.services.get(user_id=found.user.id, service_id=service_id)
+    text = _text(rooms.services.logs(user_id=found.user.id, service_id=service_id, follow=follow))
+    content = _guarded(request, found, service.project_id, text)
+    return StreamingResponse(content, media_type="text/plain; charset=utf-8")
 
 
 @router.get("/events", response_class=StreamingResponse)
@@ -119,7 +121,18 @@ async def follow_events(request: Request, found: Person, project: str | None = N
     """The project's services as they change: server-sent events, each a `Service` or, once it is gone, its id alone."""
     rooms: Rooms = request.app.state.rooms
     access = await shared.project_of(request, found, project)
-    return live.response(_changes(rooms, found, access.project.id))
+    changes = _changes(rooms, found, access.project.id)
+    return live.response(_guarded(request, found, access.project.id, changes))
+
+
+def _guarded(
+    request: Request, found: Visitor, project: str, messages: AsyncGenerator[str, None]
+) -> AsyncGenerator[str, None]:
+    """What a browser's session follows ends with it; a program's token, or the operator, is asked again at its next request."""
+    hub: Hub = request.app.state.hub
+    if found.session is None:
+        return messages
+    return hub.guarded(messages, session_id=found.session.id, project=project)
 
 
 def answer(rooms: Rooms, found: Visitor, service: models.Service) -> answers.Service:
@@ -150,7 +163,7 @@ async def _catalog_of(rooms: Rooms, chart: str) -> str:
     raise errors.NotFound(f"there is no chart `{chart[:80]}`", hint="see what the catalogue holds")
 
 
-async def _changes(rooms: Rooms, found: Visitor, project_id: str) -> AsyncIterator[str]:
+async def _changes(rooms: Rooms, found: Visitor, project_id: str) -> AsyncGenerator[str, None]:
     sent: dict[str, str] = {}
 
     async def now() -> dict[str, str]:
@@ -168,7 +181,7 @@ async def _changes(rooms: Rooms, found: Visitor, project_id: str) -> AsyncIterat
         sent = current
 
 
-async def _text(lines: AsyncIterator[contract.LogLine]) -> AsyncIterator[str]:
+async def _text(lines: AsyncIterator[contract.LogLine]) -> AsyncGenerator[str, None]:
     async for line in lines:
         yield line.text + "\n"
 

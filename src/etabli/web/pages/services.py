@@ -16,6 +16,7 @@ from etabli.kernel import errors
 from etabli.services import errors as service_errors
 from etabli.services import models
 from etabli.web import live, shell, visitors
+from etabli.web.hub import Hub
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
 
@@ -127,8 +128,10 @@ async def logs(request: Request, found: Person, service_id: str) -> Response:
 async def follow_logs(request: Request, found: Person, service_id: str) -> Response:
     """What it writes, as it writes."""
     rooms: Rooms = request.app.state.rooms
-    await rooms.services.get(user_id=found.user.id, service_id=service_id)
-    return live.response(live.logs(rooms.services.logs(user_id=found.user.id, service_id=service_id, follow=True)))
+    service = await rooms.services.get(user_id=found.user.id, service_id=service_id)
+    hub: Hub = request.app.state.hub
+    messages = live.logs(rooms.services.logs(user_id=found.user.id, service_id=service_id, follow=True))
+    return live.response(hub.guarded(messages, session_id=found.session_id, project=service.project_id))
 
 
 async def rows(request: Request, found: Visitor) -> list[Row]:
