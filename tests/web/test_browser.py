@@ -251,7 +251,16 @@ async def test_no_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
     await lab.until(ada, starting.id, State.STARTING)
     link = "/launcher/ide/notebook?extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1&autoLaunch=true"
     paths = ["/", "/services", f"/services/{ready.id}", f"/services/{starting.id}", f"/services/{ready.id}/delete"]
-    paths += ["/catalog", "/catalog?search=zzz", link, "/account", "/account/security", "/account/sessions", "/nope"]
+    paths += [
+        "/catalog",
+        "/catalog?search=zzz",
+        link,
+        "/account",
+        "/account/security",
+        "/account/sessions",
+        "/prove",
+        "/nope",
+    ]
     found: list[str] = []
     for viewport in (LAPTOP, PHONE):
         page = await visit(locale=code, theme=theme, viewport=viewport)

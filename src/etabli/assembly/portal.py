@@ -90,7 +90,12 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True))
         identity = identities.build(
-            database=db, clock=clock, layout=layout, origin=lab.origin, settings=configuration.identity
+            database=db,
+            clock=clock,
+            layout=layout,
+            origin=lab.origin,
+            settings=configuration.identity,
+            lab=lab.name,
         )
         await identity.open()
         identity.standings.watch(bus)

@@ -1,6 +1,7 @@
 """What can go wrong in identity.
 
-Refused      ── WrongCredentials   name or password wrong; never says which
+Refused      ├─ WrongCredentials   name or password wrong; never says which
+             │   └─ WrongPasskey   the same of a passkey
              ├─ WrongToken         a program's token that is not good; never says why
              └─ ProtocolError      an OAuth 2.0 error, with its code
 Forbidden    ── MissingScope       the token may not do this; says which scope would
@@ -24,6 +25,15 @@ class MissingScope(errors.Forbidden):
     def __init__(self, message: str, *, hint: str, scope: str) -> None:
         super().__init__(message, hint=hint)
         self.scope = scope
+
+
+class WrongPasskey(WrongCredentials):
+    """What a browser says of a passkey does not hold, or nobody here has it: one text for all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this passkey opens nothing here", hint="try again; it may have been removed, or have taken too long"
+        )
 
 
 class TooManyAttempts(errors.Unavailable):

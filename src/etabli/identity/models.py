@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+PASSWORD, PASSKEY = "password", "passkey"  # How a session was entered; `outside:<id>` for a provider elsewhere.
+
 
 class Role(StrEnum):
     """What a member may do in a project: a viewer reads, a member works, an owner also decides who is in."""
@@ -128,7 +130,10 @@ class Session:
     last_seen_at: datetime  # Written at most once a minute.
     user_agent: str
     address: str
+    proved_at: datetime  # When the person last proved who they are.
     ended_at: datetime | None = None
+    method: str = PASSWORD
+    factors: int = 1  # How many were shown: 2 with a code beside a password, or a passkey that verified its user.
 
 
 @dataclass(frozen=True)
@@ -204,3 +209,24 @@ class RegisteredClient:
 
     client: Client
     secret: str | None
+
+
+@dataclass(frozen=True)
+class Passkey:
+    """A key that one of a person's devices, or their password manager, keeps for this lab."""
+
+    id: str
+    name: str
+    synced: bool  # Whether it is copied between devices by who keeps it.
+    transports: tuple[str, ...]
+    created_at: datetime
+    last_used_at: datetime | None
+    copied_at: datetime | None  # When it was seen to have been copied; it opens nothing since.
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What a person may prove themselves with here."""
+
+    password: bool
+    passkeys: int

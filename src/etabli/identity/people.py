@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from etabli.identity import accounts, errors, limits, models, queries
+from etabli.identity.factor_store import PasskeyRow
 from etabli.identity.passwords import Passwords
 from etabli.identity.store import UserRow
 from etabli.kernel import errors as kernel_errors
@@ -67,6 +68,13 @@ class People:
         async with self._database.session() as session:
             rows = await session.scalars(select(UserRow).order_by(UserRow.name, UserRow.id))
             return tuple(row.read() for row in rows)
+
+    async def ways(self, *, user_id: str) -> models.Ways:
+        """What a person may prove themselves with. NotFound where there is no such person."""
+        async with self._database.session() as session:
+            row = await _row(session, user_id)
+            mine = select(func.count()).where(PasskeyRow.user_id == user_id)
+            return models.Ways(password=row.password_hash is not None, passkeys=await session.scalar(mine) or 0)
 
     async def is_empty(self) -> bool:
         """Whether nobody has an account yet."""

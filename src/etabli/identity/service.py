@@ -9,11 +9,13 @@ from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
 from etabli.identity.keys import KeyRing
 from etabli.identity.limits import Limits
+from etabli.identity.passkeys import Passkeys
 from etabli.identity.passwords import Passwords
 from etabli.identity.people import People
 from etabli.identity.profiles import Profiles
 from etabli.identity.projects import Projects
 from etabli.identity.provider import Provider
+from etabli.identity.sealing import Seal
 from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.sessions import Sessions
 from etabli.identity.settings import IdentitySettings
@@ -40,10 +42,13 @@ class Identity:
     provider: Provider
     limits: Limits
     standings: Standings
+    seal: Seal
+    passkeys: Passkeys
 
     async def open(self) -> None:
-        """Read the signing keys, or make the first; publish the public halves."""
+        """Read the lab's keys, or make the first; publish the public halves."""
         await self.keys.open()
+        await self.seal.open()
 
     async def sweep(self) -> None:
         """Write down what expired, forget what is no longer needed, rotate keys. Repeating it is safe."""
@@ -52,27 +57,41 @@ class Identity:
         await self.invitations.sweep()
         await self.provider.sweep()
         await self.limits.forget()
+        await self.passkeys.sweep()
         await self.keys.tend()
 
 
-def build(*, database: Database, clock: Clock, layout: Layout, origin: str, settings: IdentitySettings) -> Identity:
-    """Identity over these parts. `origin` is the portal's: `iss` in every token. Does nothing yet: `open` comes next."""
+def build(
+    *,
+    database: Database,
+    clock: Clock,
+    layout: Layout,
+    origin: str,
+    settings: IdentitySettings,
+    lab: str = "Etabli",
+) -> Identity:
+    """Identity over these parts. `origin` is the portal's: `iss` in every token; `lab` is what people's devices call the lab.
+
+    Does nothing yet: `open` comes next.
+    """
     passwords = Passwords(settings)
     limits = Limits(database=database, clock=clock, settings=settings)
     ring = KeyRing(folder=layout.keys, clock=clock, period=settings.key_period)
     issuer = Issuer(database=database, clock=clock, ring=ring, origin=origin)
     clients = Clients(database=database, clock=clock)
+    seal = Seal(folder=layout.keys, clock=clock)
+    sessions = Sessions(
+        database=database,
+        clock=clock,
+        settings=settings,
+        passwords=passwords,
+        limiter=limits,
+        audit=Audit(database=database, clock=clock),
+    )
     return Identity(
         people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
         profiles=Profiles(database=database),
-        sessions=Sessions(
-            database=database,
-            clock=clock,
-            settings=settings,
-            passwords=passwords,
-            limiter=limits,
-            audit=Audit(database=database, clock=clock),
-        ),
+        sessions=sessions,
         invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
         projects=Projects(database=database, clock=clock),
         service_tokens=ServiceTokens(database=database, clock=clock),
@@ -83,4 +102,6 @@ def build(*, database: Database, clock: Clock, layout: Layout, origin: str, sett
         provider=Provider(database=database, clock=clock, tokens=issuer, registry=clients, ring=ring),
         limits=limits,
         standings=Standings(database=database, clock=clock),
+        seal=seal,
+        passkeys=Passkeys(database=database, clock=clock, seal=seal, sessions=sessions, origin=origin, lab=lab),
     )

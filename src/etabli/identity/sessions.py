@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 SEEN_EVERY = timedelta(minutes=1)  # How often a session that is used is written.
 SIGN_IN = "session.sign_in"  # As the audit log names it.
+FRESH = timedelta(minutes=10)  # How old a proof may be where a page asks for one: passwords, keys, tokens.
 TOLERANCE = timedelta(minutes=5)  # How far ahead a moment may lie before it is a clock that went back.
 
 
@@ -72,8 +73,10 @@ class Sessions:
             await self._rehash(user.id, stored, password)
         return await self.open(user_id=user.id, address=address, user_agent=user_agent)
 
-    async def open(self, *, user_id: str, address: str, user_agent: str = "") -> models.Opened:
-        """Open a session for somebody who has proved who they are. Forbidden where they are suspended."""
+    async def open(
+        self, *, user_id: str, address: str, user_agent: str = "", method: str = models.PASSWORD, factors: int = 1
+    ) -> models.Opened:
+        """Open a session for somebody who has proved who they are, by `method`. Forbidden where they are suspended."""
         now, token = self._clock.now(), opaque.new()
         row = SessionRow(
             id=ids.new_id(),
@@ -84,6 +87,8 @@ class Sessions:
             last_seen_at=now,
             user_agent=_shown(user_agent),
             address=limits.normal_address(address),
+            method=method,
+            factors=factors,
         )
         async with self._database.session() as session:
             user = await session.get(UserRow, user_id, with_for_update=True)
@@ -139,6 +144,30 @@ class Sessions:
         """End every session of that person, but the one with the id `keep`; how many ended."""
         async with self._database.session() as session:
             return await queries.end_sessions(session, user_id, now=self._clock.now(), keep=keep)
+
+    def is_fresh(self, session: models.Session) -> bool:
+        """Whether its person proved who they are within FRESH."""
+        return timedelta() <= self._clock.now() - session.proved_at < FRESH
+
+    async def prove(self, *, user_id: str, session_id: str, password: str, address: str) -> None:
+        """Who is signed in types their password again. WrongCredentials, TooManyAttempts."""
+        async with self._database.session() as session:
+            stored = await session.scalar(select(UserRow.password_hash).where(UserRow.id == user_id))
+        place = limits.normal_address(address)
+        buckets = self._limits.buckets(account=user_id, address=place, is_known=True)
+        await self._limits.take(buckets)
+        if not await self._passwords.verify(stored, password):
+            raise errors.WrongCredentials("the password is wrong", hint="type the one you sign in with")
+        await self._limits.give_back(buckets)
+        await self.proved(session_id=session_id, factors=1)
+
+    async def proved(self, *, session_id: str, factors: int) -> None:
+        """Who this session is of has just proved who they are again, by so many factors; what it had shown before still counts."""
+        async with self._database.session() as session:
+            row = await session.get(SessionRow, session_id)
+            if row is None or row.ended_at is not None:
+                raise kernel_errors.NotFound("no such session")
+            row.proved_at, row.factors = self._clock.now(), max(row.factors, factors)
 
     async def sweep(self) -> None:
         """Write down what has expired, and count from now what a clock that went back left in the future."""

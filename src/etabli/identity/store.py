@@ -131,6 +131,9 @@ class SessionRow(Table):
     ended_at: Mapped[datetime | None]
     user_agent: Mapped[str] = mapped_column(String(200), default="")
     address: Mapped[str] = mapped_column(String(64), default="")
+    method: Mapped[str] = mapped_column(String(64), default=models.PASSWORD, server_default=models.PASSWORD)
+    factors: Mapped[int] = mapped_column(default=1, server_default="1")
+    proved_at: Mapped[datetime | None]  # None: when it was opened.
 
     def read(self) -> models.Session:
         return models.Session(
@@ -142,6 +145,9 @@ class SessionRow(Table):
             user_agent=self.user_agent,
             address=self.address,
             ended_at=self.ended_at,
+            method=self.method,
+            factors=self.factors,
+            proved_at=self.proved_at or self.created_at,
         )
 
 

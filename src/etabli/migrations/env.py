@@ -8,12 +8,13 @@ from sqlalchemy.engine import Connection
 
 from etabli.audit import store as audit
 from etabli.door import store as door
+from etabli.identity import factor_store as factors
 from etabli.identity import store as identity
 from etabli.identity import token_store as tokens
 from etabli.kernel.database import Table, UtcDateTime
 from etabli.services import store as services
 
-ROOMS = (audit, door, identity, tokens, services)  # Importing a room's store declares its tables.
+ROOMS = (audit, door, identity, factors, tokens, services)  # Importing a room's store declares its tables.
 
 
 def run() -> None:

@@ -29,6 +29,8 @@ from etabli.web.pages import (
     home,
     launcher,
     opening,
+    passkeys,
+    proof,
     services,
 )
 from etabli.web.pages import live as live_pages
@@ -38,6 +40,8 @@ from etabli.web.rooms import Rooms
 PAGES = (
     home,
     entrance,
+    passkeys,
+    proof,
     catalog,
     launcher,
     services,
@@ -125,6 +129,8 @@ async def _on_error(request: Request, raised: Exception) -> Response:
         return problems.as_json(request, error)
     if isinstance(error, problems.SignInNeeded) and request.method in walls.SAFE:
         return shell.to_sign_in(request)
+    if isinstance(error, problems.ProofNeeded):
+        return shell.go("/prove", next=error.back)
     try:
         found = await visitors.visitor(request)
     except errors.EtabliError:

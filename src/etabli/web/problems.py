@@ -49,6 +49,14 @@ class SignInNeeded(errors.Refused):
         super().__init__("nobody is signed in", hint="sign in first")
 
 
+class ProofNeeded(errors.Forbidden):
+    """Who is signed in proved who they are too long ago for this: pages lead to `/prove`, and on to `back`."""
+
+    def __init__(self, back: str) -> None:
+        super().__init__("this asks who you are once more", hint="prove it on the page that opens, then try again")
+        self.back = back
+
+
 class Unforeseen(errors.EtabliError):
     """A mistake of ours."""
 

@@ -143,6 +143,14 @@ async def person(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:
     return found
 
 
+async def proven(request: Request, found: Annotated[Visitor, Depends(person)]) -> Visitor:
+    """Whoever asks, who proved who they are a moment ago. ProofNeeded where that was too long ago; the operator always has."""
+    rooms: Rooms = request.app.state.rooms
+    if found.is_operator or (found.session is not None and rooms.identity.sessions.is_fresh(found.session)):
+        return found
+    raise problems.ProofNeeded("/".join(request.url.path.split("/")[:3]))
+
+
 async def current_user(found: Annotated[Visitor, Depends(visitor)]) -> models.User | None:
     """Who is signed in, for pages of other rooms."""
     return found.someone
@@ -157,6 +165,7 @@ async def require_administrator(request: Request) -> None:
 
 Anyone = Annotated[Visitor, Depends(visitor)]
 Person = Annotated[Visitor, Depends(person)]
+Proven = Annotated[Visitor, Depends(proven)]
 
 
 def csrf_token(secret: str) -> str:

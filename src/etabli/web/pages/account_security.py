@@ -1,4 +1,4 @@
-"""The account's security: the password."""
+"""How one proves who one is: the password and the passkeys of an account."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
 from etabli.web import problems, shell
+from etabli.web.pages.account_sessions import device
 from etabli.web.pages.entrance import TEXT, faults_of
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor
@@ -17,8 +18,8 @@ router = shell.router()
 
 @router.get("/account/security")
 async def security_page(request: Request, found: Person, done: str = "") -> Response:
-    """How I sign in."""
-    return _page(request, found, done=done)
+    """What lets me in."""
+    return await page(request, found, done=done)
 
 
 @router.post("/account/password")
@@ -36,20 +37,35 @@ async def change_password(
             session_id=found.session_id,
         )
     except identity_errors.WrongCredentials as error:
-        return _page(request, found, faults={"current": error.message}, error=error)
+        return await page(request, found, faults={"current": error.message}, error=error)
     except errors.Invalid as error:
-        return _page(request, found, faults=faults_of(error), error=error)
+        return await page(request, found, error=error)
     return shell.go("/account/security", done="password")
 
 
-def _page(
+async def page(
     request: Request,
     found: Visitor,
     *,
     done: str = "",
-    faults: dict[str, str] | None = None,
     error: errors.EtabliError | None = None,
+    faults: dict[str, str] | None = None,
+    last: str = "",
 ) -> Response:
-    context = {"done": done, "faults": faults or {}}
-    status = 200 if error is None else problems.status_of(error)
-    return shell.page(request, found, "account/security.html", context, status=status)
+    """The whole page; `last` is the passkey that one asked to remove although nothing else lets one in."""
+    rooms: Rooms = request.app.state.rooms
+    return shell.page(
+        request,
+        found,
+        "account/security.html",
+        {
+            "done": done,
+            "error": error,
+            "faults": faults if faults is not None else faults_of(error),
+            "ways": await rooms.identity.people.ways(user_id=found.user.id),
+            "passkeys": await rooms.identity.passkeys.list(user_id=found.user.id),
+            "last": last,
+            "here": device(request.headers.get("user-agent", "")),
+        },
+        status=200 if error is None else problems.status_of(error),
+    )

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from etabli.identity import accounts, models, people
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
-from etabli.web import audited, language, shell, visitors
+from etabli.web import audited, language, problems, shell, visitors
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Anyone, Person, Visitor
 
@@ -47,10 +47,8 @@ async def sign_in(
             user_agent=request.headers.get("user-agent", ""),
         )
     except identity_errors.WrongCredentials as error:
-        return shell.page(
-            request, found, "sign_in.html", {"next": path, "login": login[:TEXT], "error": error}, status=401
-        )
-    return _entered(request, found, opened, path)
+        return refused(request, found, path=path, login=login[:TEXT], error=error)
+    return entered(request, found, opened, path)
 
 
 @router.get("/welcome")
@@ -83,7 +81,7 @@ async def welcome(
     opened = await rooms.identity.sessions.open(
         user_id=user.id, address=request.state.caller.address, user_agent=request.headers.get("user-agent", "")
     )
-    return _entered(request, found, opened, "/")
+    return entered(request, found, opened, "/")
 
 
 @router.post("/welcome/join")
@@ -154,7 +152,14 @@ async def choose_project(found: Person, project: Annotated[str, Form()] = "") ->
     return response
 
 
-def _entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
+def refused(request: Request, found: Visitor, *, path: str, error: errors.EtabliError, login: str = "") -> Response:
+    """The sign-in page again, with what was wrong."""
+    status = 401 if isinstance(error, identity_errors.WrongCredentials) else problems.status_of(error)
+    return shell.page(request, found, "sign_in.html", {"next": path, "login": login, "error": error}, status=status)
+
+
+def entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
+    """On to `path`, signed in."""
     # A form's redirects must stay here (CSP form-action); what goes on to another origin starts from a page of its own.
     audited.note(request, actor=opened.user)
     leads_elsewhere = path.startswith(LEADING_ELSEWHERE)
