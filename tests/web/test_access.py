@@ -6,13 +6,14 @@ from typing import Any
 from starlette.routing import Route as RouterRoute
 
 from etabli.identity.token_models import Scope
-from tests.web.access import account, projects, services
+from tests.identity.authenticator import Authenticator
+from tests.web.access import account, factors, projects, services
 from tests.web.access import lab as lab_routes
 from tests.web.access.rules import Outcome, Route, Who
 from tests.web.access.world import World, launched, made
 from tests.web.lab import Lab
 
-SECTIONS = (lab_routes, services, account, projects)
+SECTIONS = (lab_routes, services, account, factors, projects)
 SAFE = {"GET", "HEAD"}
 
 
@@ -25,6 +26,12 @@ async def _token(world: World) -> str:
     return (await world.token_of_member()).token.id
 
 
+async def _passkey(world: World) -> str:
+    passkeys, device = world.lab.rooms.identity.passkeys, Authenticator(origin=world.lab.rooms.lab.origin)
+    options = await passkeys.offer(user=(member := world.people[Who.MEMBER]), visit="x")
+    return (await passkeys.add(user=member, visit="x", credential=device.create(options), name="x")).id
+
+
 async def _slug(world: World) -> str:
     return world.project.slug
 
@@ -34,6 +41,7 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "service_id": launched,
     "session_id": _session,
     "token_id": _token,
+    "passkey_id": _passkey,
     "slug": _slug,
     "project": _slug,
 }

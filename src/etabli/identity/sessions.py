@@ -192,7 +192,7 @@ class Sessions:
                 target_kind="session",
                 target=session.id,
                 address=session.address,
-                detail={"browser": session.user_agent},
+                detail={"browser": session.user_agent, "method": session.method},
             )
         )
 

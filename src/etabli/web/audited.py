@@ -19,6 +19,10 @@ from etabli.web import visitors, walls
 SILENT = frozenset(
     {
         "entrance.sign_in",
+        "passkeys.sign_in_with_passkey",
+        "passkeys.passkey_options",
+        "passkeys.proof_options",
+        "passkeys.new_passkey_options",
         "entrance.choose_language",
         "entrance.choose_project",
         "launcher.same",
