@@ -1,5 +1,6 @@
 """Chromium over the pages, as people meet them: by keyboard, without scripts, in each language, theme and width."""
 
+import difflib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from tools import looks
 
 from etabli.engines import contract
 from etabli.identity import models, people
@@ -261,6 +263,7 @@ async def test_no_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
         "/prove",
         "/nope",
     ]
+    paths += ["/design", "/design?density=compact"]
     found: list[str] = []
     for viewport in (LAPTOP, PHONE):
         page = await visit(locale=code, theme=theme, viewport=viewport)
@@ -269,6 +272,15 @@ async def test_no_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
         await page.context.clear_cookies()
         found += await faults(page, lab.rooms.lab.origin + "/sign-in")
     assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("density", looks.DENSITIES)
+async def test_the_parts_of_pages_look_as_they_were_agreed_to(lab: Lab, visit: Visit, density: str) -> None:
+    page = await visit(viewport={"width": looks.WIDTH, "height": looks.HEIGHT})
+    measured = await looks.measure(page, f"{lab.rooms.lab.origin}/design?density={density}")
+    kept = (looks.FOLDER / f"{density}.txt").read_text()
+    changed = list(difflib.unified_diff(kept.splitlines(), measured.splitlines(), "kept", "now", n=0))
+    assert changed == [], "\n".join([*changed[:40], "if it is meant: `python -m tools.looks`, look at /design, commit"])
 
 
 async def faults(page: Page, address: str) -> list[str]:

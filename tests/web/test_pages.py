@@ -64,6 +64,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     link = "/launcher/ide/notebook?autoLaunch=true&extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1"
     pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
     pages += ["/account/security", "/account/sessions", "/prove"]
+    pages += ["/design"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/admin/audit"]

@@ -25,6 +25,7 @@ from etabli.web.pages import (
     account_security,
     account_sessions,
     catalog,
+    design,
     entrance,
     home,
     launcher,
@@ -39,6 +40,7 @@ from etabli.web.rooms import Rooms
 
 PAGES = (
     home,
+    design,
     entrance,
     passkeys,
     proof,
