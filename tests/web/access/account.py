@@ -1,10 +1,17 @@
 """Routes of one's own account."""
 
-from tests.web.access.rules import ADMINS_KNOWN, OWN, SIGNED_IN, Route
+from tests.web.access.rules import ADMINS_KNOWN, NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, everybody
 
 ROUTES = {
     "GET /account": Route(SIGNED_IN),
     "POST /account/profile": Route(SIGNED_IN, form={"name": "Same"}),
+    "POST /account/git": Route(SIGNED_IN, form={"git_name": "Same"}),
+    "POST /account/picture": Route(SIGNED_IN),
+    "POST /account/picture/remove": Route(SIGNED_IN),
+    "GET /pictures/{digest}": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), path={"digest": "x"}),
+    "PATCH /api/v1/me": Route(SIGNED_IN, json={"theme": "auto"}),
+    "PUT /api/v1/me/picture": Route(SIGNED_IN, json={}),
+    "DELETE /api/v1/me/picture": Route(SIGNED_IN),
     "POST /account/password": Route(SIGNED_IN, form={"current": "x", "new": "y"}),
     "POST /account/invite": Route(ADMINS_KNOWN),
     "GET /account/security": Route(SIGNED_IN),

@@ -1,6 +1,6 @@
 """Routes of the lab itself: what needs nobody, the entrance, home."""
 
-from tests.web.access.rules import ANYONE, EVERY, NOT_FOUND, SIGN_IN, SIGNED_IN, Route, everybody
+from tests.web.access.rules import ADMINS, ANYONE, EVERY, NOT_FOUND, SIGN_IN, SIGNED_IN, Route, everybody
 
 UNKNOWN = everybody(NOT_FOUND)  # Open to all, and asked here for what does not exist.
 
@@ -18,6 +18,8 @@ ROUTES = {
     "POST /welcome/join": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"token": "x"}),
     "POST /sign-out": Route(everybody(SIGN_IN)),  # It leads to the sign-in page.
     "POST /language": Route(ANYONE, form={"language": "en"}),
+    "POST /look": Route(ANYONE, form={"theme": "auto"}),
+    "GET /design": Route(ADMINS),
     "POST /project": Route(SIGNED_IN, form={"project": "{project}"}),
     "GET /open": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), query={"host": "x.svc.etabli.localhost"}),
     "GET /.etabli/enter": Route(UNKNOWN),
