@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -198,6 +199,8 @@ def _word(annotation: object) -> str:
         return f"list of {_word(arguments[0])}s"
     if origin is dict:
         return "table of texts"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " or ".join(f"`{one.value}`" for one in annotation)
     return WORDS[annotation]
 
 

@@ -138,7 +138,7 @@ async def test_values_come_from_a_file_and_are_set_over_it(terminal: Terminal, t
         (("--as", "nobody", "ls"), NOT_FOUND, ["error: "]),
         (("--as", "bob", "invite"), FORBIDDEN, ["error: "]),
         (("invite", "--role", "king", "--project", "p"), INVALID, ["error: "]),
-        (("project", "create", "Bob", "--slug", "bob"), CONFLICT, ["error: "]),
+        (("projects", "create", "Bob", "--slug", "bob"), CONFLICT, ["error: "]),
         (("open", "nobody"), NOT_FOUND, ["error: "]),
         (("what",), INVALID, ["No such command"]),
         (("launch",), INVALID, ["Missing argument"]),
@@ -175,11 +175,41 @@ async def test_somebody_elses_service_is_as_one_that_is_not(terminal: Terminal) 
 
 
 async def test_people_and_projects(terminal: Terminal) -> None:
-    made = await terminal.type("project", "create", "Prices of bread", "--slug", "bread")
+    made = await terminal.type("projects", "create", "Prices of bread", "--slug", "bread")
     assert made == Said(0, "bread\n", "")
-    assert "bread\towner\tPrices of bread\n" in (await terminal.type("project", "ls")).out
+    assert ["bread", "owner", "Prices", "of", "bread"] in words_of(await terminal.type("projects", "ls"))
     link = (await terminal.type("invite", "--project", "bread", "--role", "viewer")).out
     assert link.startswith(f"{terminal.lab.rooms.lab.origin}/welcome?token=")
+
+
+async def test_a_project_from_its_making_to_its_leaving(terminal: Terminal) -> None:
+    ada = (await terminal.lab.rooms.identity.people.first_admin()).slug
+    projects = ("projects", "create", "Bread", "--data", "open", "--description", "*All* of it")
+    assert (await terminal.type(*projects)).out == "bread\n"
+    shown = yaml.safe_load((await terminal.type("projects", "show", "bread")).out)
+    assert (shown["data_class"]["id"], shown["description"], shown["bucket"]) == ("open", "*All* of it", "bread")
+    await terminal.type("projects", "describe", "bread", "--name", "Loaves")
+    assert (await terminal.type("projects", "member", "bread", "bob", "--role", "viewer")).status == 0
+    assert (await terminal.type("projects", "hand-over", "bread", "nobody")).status == NOT_FOUND
+    assert (await terminal.type("projects", "leave", "bread")).status == CONFLICT
+    assert (await terminal.type("projects", "invite", "bread", "--uses", "2")).out.count("/welcome?token=") == 1
+    (_, (link, *_rest)) = words_of(await terminal.type("projects", "links", "bread"))
+    assert (await terminal.type("projects", "uninvite", "bread", link)).status == 0
+    assert (await terminal.type("projects", "archive", "bread")).status == 0
+    assert ["bread", "owner", "Loaves"] in words_of(await terminal.type("projects", "ls", "--archived"))
+    assert (await terminal.type("projects", "reopen", "bread")).status == 0
+    assert (await terminal.type("projects", "hand-over", "bread", "bob")).status == 0
+    assert (await terminal.type("--as", "bob", "projects", "remove", "bread", ada)).status == 0
+    assert (await terminal.type("projects", "show", "bread")).status == NOT_FOUND
+    assert [words[0] for words in words_of(await terminal.type("projects", "classes"))][1:3] == ["internal", "open"]
+    assert [words[0] for words in words_of(await terminal.type("--as", "bob", "projects", "members", "bread"))][1:] == [
+        "bob"
+    ]
+
+
+def words_of(said: Said) -> list[list[str]]:
+    """The rows of a table."""
+    return [line.split() for line in said.out.splitlines()]
 
 
 async def test_a_name_that_looks_like_markup_is_shown_as_it_is(terminal: Terminal) -> None:

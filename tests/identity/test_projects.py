@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from etabli.identity import models
+from etabli.identity import models, projects
 from etabli.identity.models import Role
 from etabli.kernel import errors
 from tests.identity.lab import Lab
@@ -41,7 +41,7 @@ async def test_a_project_of_others_answers_as_one_that_does_not_exist(lab: Lab, 
         lab.identity.projects.require_slug(user_id=admin.id, slug="bob"),
         lab.identity.projects.require_slug(user_id=admin.id, slug="nowhere"),
         lab.identity.projects.members(by=admin, project_id=hers.id),
-        lab.identity.projects.rename(by=admin, project_id=hers.id, name="Mine"),
+        lab.identity.projects.describe(by=admin, project_id=hers.id, details=projects.Details(name="Mine")),
         lab.identity.projects.archive(by=admin, project_id=hers.id),
         lab.identity.projects.set_member(by=admin, project_id=hers.id, slug="ada-lovelace", role=Role.OWNER),
         lab.identity.projects.remove_member(by=admin, project_id=hers.id, user_id=bob.id),
@@ -114,5 +114,7 @@ async def test_an_archived_project_can_be_read_and_no_more(
 
 
 async def test_renaming_keeps_the_slug(lab: Lab, admin: models.User, project: models.Project) -> None:
-    renamed = await lab.identity.projects.rename(by=admin, project_id=project.id, name="Vols « 2013 »")
+    renamed = await lab.identity.projects.describe(
+        by=admin, project_id=project.id, details=projects.Details(name="Vols « 2013 »")
+    )
     assert (renamed.name, renamed.slug) == ("Vols « 2013 »", project.slug)

@@ -77,7 +77,7 @@ def test_a_full_disk_is_said_and_corrupts_nothing(lab: labs.Lab) -> None:
 
         _fill(seen / "fill")
         assert _until_refused(store, acknowledged)
-        told = [lab.etabli("project", "create", f"P{number}", check=False) for number in range(40)]
+        told = [lab.etabli("projects", "create", f"P{number}", check=False) for number in range(40)]
         said = next((one for one in told if "error" in one), "")
         assert "error: the lab's disk is full" in said, told
         assert "hint: " in said
@@ -85,7 +85,7 @@ def test_a_full_disk_is_said_and_corrupts_nothing(lab: labs.Lab) -> None:
 
         (seen / "fill").unlink()
         lab.until(lambda: store.put_object(Bucket="alice", Key="after", Body=b"after") and True, 60)
-        lab.until(lambda: "error" not in lab.etabli("project", "create", "Room", check=False) or None, 60)
+        lab.until(lambda: "error" not in lab.etabli("projects", "create", "Room", check=False) or None, 60)
         acknowledged["after"] = b"after"
         for key, body in acknowledged.items():
             assert store.get_object(Bucket="alice", Key=key)["Body"].read() == body

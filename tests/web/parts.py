@@ -55,7 +55,7 @@ class People:
             access = await self.identity.projects.require(user_id=user_id, project_id=project_id)
         except errors.NotFound:
             return None
-        return _ground(access.project, may_change=access.role.covers(models.Role.MEMBER))
+        return _ground(access.project, may_change=access.may_work)
 
     async def project_ground(self, *, project_id: str) -> ports.Ground:
         return _ground(await self.identity.projects.get(project_id=project_id), may_change=True)
@@ -65,6 +65,15 @@ class People:
 
     async def end_token(self, *, service_id: str) -> None:
         pass
+
+    async def archive(self, *, by: models.User, project_id: str) -> None:
+        await self.identity.projects.archive(by=by, project_id=project_id)
+
+    async def reopen(self, *, by: models.User, project_id: str) -> None:
+        await self.identity.projects.reopen(by=by, project_id=project_id)
+
+    async def archived(self) -> frozenset[str]:
+        return await self.identity.projects.archived()
 
 
 @dataclass(frozen=True)
@@ -230,4 +239,5 @@ def _ground(project: models.Project, *, may_change: bool) -> ports.Ground:
         namespace=f"{'user' if personal else 'project'}-{project.slug}",
         personal=personal,
         may_change=may_change,
+        archived=project.archived_at is not None,
     )

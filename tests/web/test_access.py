@@ -1,6 +1,7 @@
 """The access matrix: every route that the router knows, asked by everybody, answers each as its table says."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from starlette.routing import Route as RouterRoute
@@ -36,6 +37,21 @@ async def _slug(world: World) -> str:
     return world.project.slug
 
 
+async def _viewer(world: World) -> str:
+    return world.people[Who.VIEWER].id
+
+
+async def _viewers_name(world: World) -> str:
+    return world.people[Who.VIEWER].slug
+
+
+async def _invitation(world: World) -> str:
+    invited = await world.lab.rooms.identity.invitations.invite(
+        by=world.people[Who.OWNER], lifetime=timedelta(days=1), project_id=world.project.id
+    )
+    return invited.invitation.id
+
+
 # What a path or a form may name: each is made when a world is first asked for it.
 MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "service_id": launched,
@@ -44,6 +60,9 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "passkey_id": _passkey,
     "slug": _slug,
     "project": _slug,
+    "user_id": _viewer,
+    "person": _viewers_name,
+    "invitation_id": _invitation,
 }
 
 

@@ -59,7 +59,12 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     lab.engine.automatic = False
     starting = await lab.launched(ada, "Starting")
     await lab.until(ada, starting.id, State.STARTING)
-    await lab.rooms.identity.projects.create(by=ada, name="Shared")
+    shared = await lab.rooms.identity.projects.create(by=ada, name="Shared", description="**Why**")
+    bob = await lab.person("Bob", by=ada)
+    await lab.rooms.identity.projects.set_member(by=ada, project_id=shared.id, slug=bob.slug, role=models.Role.MEMBER)
+    await lab.rooms.identity.invitations.invite(by=ada, lifetime=keys.LONGEST_TOKEN, project_id=shared.id)
+    closed = await lab.rooms.identity.projects.create(by=ada, name="Closed")
+    await lab.rooms.services.grounds.archive(by=ada, project_id=closed.id)
     invited = await lab.rooms.identity.invitations.invite(by=ada, lifetime=keys.LONGEST_TOKEN)
     link = "/launcher/ide/notebook?autoLaunch=true&extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1"
     pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
@@ -69,6 +74,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/admin/audit"]
     pages += ["/launcher/ide/database", "/launcher/ide/broken", f"/welcome?token={invited.token}"]
+    pages += ["/projects", "/projects/new", "/projects/shared", "/projects/shared/settings", "/projects/closed"]
     return [(await client.get(path)).text for path in pages]
 
 

@@ -10,7 +10,7 @@ from etabli.catalog.service import Catalog
 from etabli.engines import contract
 from etabli.environments.indexes import CA_READERS
 from etabli.environments.service import Environments
-from etabli.identity.models import Project, ProjectKind, Role, User
+from etabli.identity.models import Project, ProjectKind, User
 from etabli.identity.service import Identity
 from etabli.kernel import errors, settings
 from etabli.secrets.service import Vault
@@ -30,8 +30,7 @@ class People:
             access = await self.identity.projects.require(user_id=user_id, project_id=project_id)
         except errors.NotFound:
             return None
-        working = access.role.covers(Role.MEMBER) and access.project.archived_at is None
-        return _ground(access.project, may_change=working)
+        return _ground(access.project, may_change=access.may_work)
 
     async def project_ground(self, *, project_id: str) -> ports.Ground:
         """The project itself."""
@@ -44,6 +43,18 @@ class People:
     async def end_token(self, *, service_id: str) -> None:
         """The token buys nothing any more."""
         await self.identity.service_tokens.end(service_id=service_id)
+
+    async def archive(self, *, by: User, project_id: str) -> None:
+        """Close a project."""
+        await self.identity.projects.archive(by=by, project_id=project_id)
+
+    async def reopen(self, *, by: User, project_id: str) -> None:
+        """Open it again."""
+        await self.identity.projects.reopen(by=by, project_id=project_id)
+
+    async def archived(self) -> frozenset[str]:
+        """The ids of every closed project."""
+        return await self.identity.projects.archived()
 
 
 @dataclass(frozen=True)
@@ -200,6 +211,7 @@ def _ground(project: Project, *, may_change: bool) -> ports.Ground:
         namespace=f"{'user' if personal else 'project'}-{project.slug}",
         personal=personal,
         may_change=may_change,
+        archived=project.archived_at is not None,
     )
 
 

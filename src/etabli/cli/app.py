@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import typer
 
-from etabli.cli import admin, client, lab, output, people, ports, services
+from etabli.cli import admin, client, lab, output, people, ports, projects, services
 from etabli.kernel import errors
 
 EXIT_STATUS: Mapping[type[errors.EtabliError], int] = {
@@ -44,6 +44,7 @@ def create(local: ports.Lab) -> typer.Typer:
     lab.add_to(app, local)
     services.add_to(app)
     people.add_to(app)
+    projects.add_to(app)
     admin.add_to(app)
     return app
 

@@ -50,6 +50,14 @@ class Client:
         """Ask for something."""
         return self._call("POST", path, body=body or {})
 
+    def put(self, path: str, body: Mapping[str, object]) -> object:
+        """Make it so."""
+        return self._call("PUT", path, body=body)
+
+    def patch(self, path: str, body: Mapping[str, object]) -> object:
+        """Change what is said of it."""
+        return self._call("PATCH", path, body=body)
+
     def delete(self, path: str) -> None:
         """End something."""
         self._call("DELETE", path)

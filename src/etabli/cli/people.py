@@ -1,4 +1,4 @@
-"""`invite` and `project create`: who is let in, and where, through the API."""
+"""`invite`: who is let in, and where, through the API."""
 
 from typing import cast
 
@@ -8,7 +8,7 @@ from etabli.cli import client, services
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
 
     @app.command()
     def invite(
@@ -21,21 +21,6 @@ def add_to(app: typer.Typer) -> None:
         """Make a link that lets somebody in, and print it."""
         body: services.Json = {"role": role, "days": days, "uses": uses, **({"project": project} if project else {})}
         print(cast("services.Json", _api(context).post("/invitations", body))["link"])
-
-    projects = typer.Typer(help="Projects that people share.", no_args_is_help=True)
-    app.add_typer(projects, name="project")
-
-    @projects.command("create")
-    def create(context: typer.Context, name: str, slug: str = typer.Option(None, help="Names its bucket.")) -> None:
-        """Make a shared project; its name in addresses is printed."""
-        body: services.Json = {"name": name, **({"slug": slug} if slug else {})}
-        print(cast("services.Json", _api(context).post("/projects", body))["slug"])
-
-    @projects.command("ls")
-    def list_(context: typer.Context) -> None:
-        """The projects that you are in."""
-        for project in cast("list[services.Json]", _api(context).get("/projects")):
-            print(f"{project['slug']}\t{project['role']}\t{project['name']}")
 
 
 def _api(context: typer.Context) -> client.Client:

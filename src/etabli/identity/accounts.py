@@ -128,10 +128,26 @@ async def create(
 
 
 async def create_project(
-    session: AsyncSession, *, slug: str, name: str, kind: models.ProjectKind, owner: str, now: datetime
+    session: AsyncSession,
+    *,
+    slug: str,
+    name: str,
+    kind: models.ProjectKind,
+    owner: str,
+    now: datetime,
+    description: str = "",
+    data_class: str = "",
 ) -> models.Project:
     """Write a project whose slug was taken, and its first owner."""
-    project = ProjectRow(id=ids.new_id(), slug=slug, name=name, kind=kind.value, created_at=now)
+    project = ProjectRow(
+        id=ids.new_id(),
+        slug=slug,
+        name=name,
+        kind=kind.value,
+        created_at=now,
+        description=description,
+        data_class=data_class,
+    )
     session.add(project)
     await session.flush()
     session.add(MembershipRow(user_id=owner, project_id=project.id, role=models.Role.OWNER.value, created_at=now))

@@ -152,10 +152,15 @@ class Invitations:
             )
             return tuple([await _read(session, row) for row in (await session.scalars(statement)).all()])
 
-    async def end(self, *, by: models.User, invitation_id: str) -> None:
-        """Take an invitation back. NotFound where there is none that `by` may know of; already ended is well."""
+    async def end(self, *, by: models.User, invitation_id: str, project_id: str | None = None) -> None:
+        """Take an invitation back: of that project, where one is named.
+
+        NotFound where there is none that `by` may know of; already ended is well.
+        """
         async with self._database.session() as session:
             row = await session.get(InvitationRow, invitation_id)
+            if row is not None and project_id not in (None, row.project_id):
+                row = None
             if row is None or row.id == FIRST_INVITATION or not await _may_end(session, row, by):
                 raise errors.NotFound("no such invitation")
             row.ended_at = row.ended_at or self._clock.now()

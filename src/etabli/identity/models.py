@@ -4,6 +4,7 @@ A person and their own project share one slug; a shared project has a slug of it
 never reused: buckets, vault folders and policies stand on them. Display names are free and mean nothing to a policy.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +32,24 @@ class ProjectKind(StrEnum):
 
     PERSONAL = "personal"
     SHARED = "shared"
+
+
+class Level(StrEnum):
+    """How loudly a data class is said."""
+
+    QUIET = "quiet"
+    NOTICE = "notice"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class DataClass:
+    """Which data a project may hold, as its people read it."""
+
+    id: str
+    name: Mapping[str, str]  # By language.
+    sentence: Mapping[str, str]  # What it asks of whoever works there, by language.
+    level: Level
 
 
 class Audience(StrEnum):
@@ -101,6 +120,13 @@ class Project:
     kind: ProjectKind
     created_at: datetime
     archived_at: datetime | None = None
+    description: str = ""  # Markdown, as its owners wrote it.
+    data_class: str = ""  # The id of a data class; empty: the lab's first.
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may be in it."""
+        return self.kind is ProjectKind.SHARED
 
 
 @dataclass(frozen=True)
@@ -109,6 +135,17 @@ class Access:
 
     project: Project
     role: Role
+    since: datetime  # When they came in.
+
+    @property
+    def may_work(self) -> bool:
+        """Whether they launch and change there, and do not only look."""
+        return self.role.covers(Role.MEMBER) and self.project.archived_at is None
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they decide who is in."""
+        return self.role is Role.OWNER
 
 
 @dataclass(frozen=True)
@@ -117,6 +154,7 @@ class Member:
 
     user: User
     role: Role
+    since: datetime
 
 
 @dataclass(frozen=True)

@@ -92,23 +92,33 @@ async def end_sessions(session: AsyncSession, user_id: str, *, now: datetime, ke
 async def access(session: AsyncSession, user_id: str, project_id: str) -> models.Access | None:
     """That project as that person may use it; None where they are not in it."""
     statement = (
-        select(ProjectRow, MembershipRow.role)
+        select(ProjectRow, MembershipRow.role, MembershipRow.created_at)
         .join(MembershipRow, MembershipRow.project_id == ProjectRow.id)
         .where(ProjectRow.id == project_id, MembershipRow.user_id == user_id)
     )
     found = (await session.execute(statement)).one_or_none()
-    return None if found is None else models.Access(project=found[0].read(), role=models.Role(found[1]))
+    return None if found is None else _access(*found)
 
 
-async def accesses(session: AsyncSession, user_id: str) -> list[models.Access]:
-    """The projects that a person is in: their own first, then by name."""
+async def accesses(session: AsyncSession, user_id: str, *, archived: bool = False) -> list[models.Access]:
+    """The projects that a person is in: their own first, then by name; those that are archived, or those that are not."""
+    closed = ProjectRow.archived_at.is_not(None) if archived else ProjectRow.archived_at.is_(None)
     statement = (
-        select(ProjectRow, MembershipRow.role)
+        select(ProjectRow, MembershipRow.role, MembershipRow.created_at)
         .join(MembershipRow, MembershipRow.project_id == ProjectRow.id)
-        .where(MembershipRow.user_id == user_id, ProjectRow.archived_at.is_(None))
+        .where(MembershipRow.user_id == user_id, closed)
         .order_by(ProjectRow.kind, ProjectRow.name, ProjectRow.id)
     )
-    return [models.Access(project=row.read(), role=models.Role(role)) for row, role in await session.execute(statement)]
+    return [_access(*found) for found in await session.execute(statement)]
+
+
+async def archived_projects(session: AsyncSession) -> list[str]:
+    """The ids of the projects that are closed."""
+    return list(await session.scalars(select(ProjectRow.id).where(ProjectRow.archived_at.is_not(None))))
+
+
+def _access(row: ProjectRow, role: str, since: datetime) -> models.Access:
+    return models.Access(project=row.read(), role=models.Role(role), since=since)
 
 
 async def lock_members(session: AsyncSession, project_id: str) -> dict[str, models.Role]:
@@ -121,12 +131,13 @@ async def lock_members(session: AsyncSession, project_id: str) -> dict[str, mode
 async def members(session: AsyncSession, project_id: str) -> list[models.Member]:
     """Who is in a project, by name."""
     statement = (
-        select(UserRow, MembershipRow.role)
+        select(UserRow, MembershipRow.role, MembershipRow.created_at)
         .join(MembershipRow, MembershipRow.user_id == UserRow.id)
         .where(MembershipRow.project_id == project_id)
         .order_by(UserRow.name, UserRow.id)
     )
-    return [models.Member(user=row.read(), role=models.Role(role)) for row, role in await session.execute(statement)]
+    found = await session.execute(statement)
+    return [models.Member(user=row.read(), role=models.Role(role), since=since) for row, role, since in found]
 
 
 # Invitations.

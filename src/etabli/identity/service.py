@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from etabli.audit.service import Audit
 from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
+from etabli.identity.data_classes import DataClasses
 from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
 from etabli.identity.keys import KeyRing
@@ -93,7 +94,11 @@ def build(
         profiles=Profiles(database=database),
         sessions=sessions,
         invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
-        projects=Projects(database=database, clock=clock),
+        projects=Projects(
+            database=database,
+            clock=clock,
+            classes=DataClasses([entry.read() for entry in settings.data_classes]),
+        ),
         service_tokens=ServiceTokens(database=database, clock=clock),
         access_tokens=AccessTokens(database=database, clock=clock, settings=settings, limiter=limits),
         keys=ring,

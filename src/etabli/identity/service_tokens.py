@@ -38,7 +38,10 @@ class ServiceTokens:
         return token
 
     async def check(self, *, token: str, project_id: str) -> models.ServiceIdentity:
-        """The service behind a token that comes from the ground of `project_id`. NotFound where the two do not agree."""
+        """The service behind a token that comes from the ground of `project_id`.
+
+        NotFound where the two do not agree, and while the project is archived.
+        """
         statement = (
             select(ServiceTokenRow.service_id, ProjectRow)
             .join(ProjectRow, ProjectRow.id == ServiceTokenRow.project_id)
@@ -46,6 +49,7 @@ class ServiceTokens:
                 ServiceTokenRow.token_hash == opaque.digest(token),
                 ServiceTokenRow.project_id == project_id,
                 ServiceTokenRow.ended_at.is_(None),
+                ProjectRow.archived_at.is_(None),
             )
         )
         async with self._database.session() as session:

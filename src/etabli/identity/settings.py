@@ -1,10 +1,67 @@
-"""`[identity]` in `etabli.toml`: passwords, sessions, limits on sign-in, keys."""
+"""`[identity]` in `etabli.toml`: passwords, sessions, limits on sign-in, keys, data classes of projects."""
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from etabli.identity import models
 from etabli.kernel.settings import Section
+
+
+class DataClassEntry(Section):
+    """`[[identity.data_classes]]`: which data a project may hold."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$", description="Kept with each project that chose it.")
+    name: dict[str, str] = Field(min_length=1, description="By language (`en`, `fr`): two or three words.")
+    sentence: dict[str, str] = Field(
+        default_factory=dict, description="By language: what it asks of whoever works there."
+    )
+    level: models.Level = Field(
+        default=models.Level.QUIET, description="How loudly pages say it: `quiet`, `notice` or `warning`."
+    )
+
+    def read(self) -> models.DataClass:
+        """As the other rooms know it."""
+        return models.DataClass(id=self.id, name=self.name, sentence=self.sentence, level=self.level)
+
+
+def _data_classes() -> list[DataClassEntry]:
+    return [
+        DataClassEntry(
+            id="internal",
+            name={"en": "Internal data", "fr": "Données internes"},
+            sentence={
+                "en": "No personal data here, and nothing leaves the institution.",
+                "fr": "Aucune donnée personnelle ici, et rien ne sort de l’institution.",
+            },
+        ),
+        DataClassEntry(
+            id="open",
+            name={"en": "Open data", "fr": "Données ouvertes"},
+            sentence={
+                "en": "Only data that anyone may read.",
+                "fr": "Uniquement des données que tout le monde peut lire.",
+            },
+        ),
+        DataClassEntry(
+            id="personal",
+            name={"en": "Personal data allowed", "fr": "Données personnelles autorisées"},
+            sentence={
+                "en": "Keep only what the work needs, and take no copy out of the project.",
+                "fr": "Ne gardez que ce dont le travail a besoin, et n’en sortez aucune copie du projet.",
+            },
+            level=models.Level.NOTICE,
+        ),
+        DataClassEntry(
+            id="sensitive",
+            name={"en": "Sensitive data", "fr": "Données sensibles"},
+            sentence={
+                "en": "Covered by statistical or professional secrecy: check your authorisation before you work here.",
+                "fr": "Couvertes par le secret statistique ou professionnel : vérifiez votre habilitation avant d’y travailler.",
+            },
+            level=models.Level.WARNING,
+        ),
+    ]
 
 
 class IdentitySettings(Section):
@@ -51,6 +108,18 @@ class IdentitySettings(Section):
     key_days: int = Field(
         default=90, ge=1, description="Days that a signing key signs before the next one takes its place."
     )
+    data_classes: list[DataClassEntry] = Field(
+        default_factory=_data_classes,
+        min_length=1,
+        description="Which data a project may hold, in the order in which they are offered; the first is that of who chose none.",
+    )
+
+    @field_validator("data_classes")
+    @classmethod
+    def _each_once(cls, value: list[DataClassEntry]) -> list[DataClassEntry]:
+        if len({one.id for one in value}) < len(value):
+            raise ValueError("two data classes have one `id`")
+        return value
 
     @property
     def session_idle(self) -> timedelta:

@@ -89,6 +89,8 @@ class ProjectRow(Table):
     kind: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
+    description: Mapped[str] = mapped_column(Text, default="", server_default="")
+    data_class: Mapped[str] = mapped_column(String(40), default="", server_default="")
 
     def read(self) -> models.Project:
         return models.Project(
@@ -98,6 +100,8 @@ class ProjectRow(Table):
             kind=models.ProjectKind(self.kind),
             created_at=self.created_at,
             archived_at=self.archived_at,
+            description=self.description,
+            data_class=self.data_class,
         )
 
 

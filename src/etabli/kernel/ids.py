@@ -18,7 +18,19 @@ SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,39}")
 SLUG_LENGTH = 40
 
 RESERVED_SLUGS = frozenset(
-    {"admin", "administrator", "anonymous", "api", "default", "diffusion", "etabli", "kube-system", "lab", "localhost"}
+    {
+        "admin",
+        "administrator",
+        "anonymous",
+        "api",
+        "default",
+        "diffusion",
+        "etabli",
+        "kube-system",
+        "lab",
+        "localhost",
+        "new",
+    }
     | {"project", "public", "root", "s3", "svc", "system", "user", "vault", "www"}
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from etabli.engines import contract
+from etabli.identity.models import User
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Ground:
     namespace: str
     personal: bool
     may_change: bool  # Whether this member may launch and change, not only see.
+    archived: bool = False  # Whether nobody may, for as long as it is closed.
 
 
 class People(Protocol):
@@ -35,6 +37,18 @@ class People(Protocol):
 
     async def end_token(self, *, service_id: str) -> None:
         """The token buys nothing any more; already ended is success."""
+        ...
+
+    async def archive(self, *, by: User, project_id: str) -> None:
+        """Close a shared project that `by` owns."""
+        ...
+
+    async def reopen(self, *, by: User, project_id: str) -> None:
+        """Open it again."""
+        ...
+
+    async def archived(self) -> frozenset[str]:
+        """The ids of every closed project."""
         ...
 
 

@@ -111,6 +111,36 @@ class Reconciler:
         """What it used when last looked at."""
         return self._uses.get(service_id)
 
+    async def close_archived(self) -> None:
+        """Stop what runs in archived projects, and end its vault tokens: what was stored before is done now. Repeating it is safe.
+
+        A token that the vault cannot end at this moment is ended at a later turn.
+        """
+        closed = await self._rooms.people.archived()
+        records = [record for record in await self._rooms.store.all() if record.service.project_id in closed]
+        for record in records:
+            service = record.service
+            if service.desired is models.Desired.RUNNING or service.expires_at is not None:
+                stopped = {} if service.desired is models.Desired.DELETED else {"desired": models.Desired.STOPPED.value}
+                await self._rooms.store.change(service.id, expires_at=None, warned_at=None, **stopped)
+                self.wake(service.id)
+        for record in records:
+            if record.vault_accessor is not None:
+                try:
+                    await self._rooms.belongings.revoke(accessor=record.vault_accessor)
+                except errors.Unavailable as error:
+                    log.warning("a vault token lives on", service=record.service.id, reason=error.message)
+                    continue
+                await self._rooms.store.change(record.service.id, vault_accessor=None)
+
+    async def count_again(self, project_id: str) -> None:
+        """Keep the stopped services of a project that was opened again as long as any that was stopped now."""
+        kept_until = self._rooms.clock.now() + timedelta(days=self._rooms.settings.kept_days)
+        for service in await self._rooms.store.of_project(project_id):
+            if service.desired is models.Desired.STOPPED and service.expires_at is None:
+                await self._rooms.store.change(service.id, expires_at=kept_until, warned_at=None)
+                self._publish(service, detail=models.EventKind.EXTENDED.value)
+
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -385,7 +415,8 @@ class Reconciler:
             self._publish(service, detail="use")
 
     async def _tick(self) -> None:
-        """Warn of what ends soon; stop what ended, delete what was stopped and kept long enough."""
+        """Warn of what ends soon; stop what ended, delete what was stopped and kept long enough; stop what was archived."""
+        await self.close_archived()
         for record in await self._rooms.store.all():
             service, now = record.service, self._rooms.clock.now()
             if service.expires_at is None or service.desired is models.Desired.DELETED:

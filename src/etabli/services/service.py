@@ -18,7 +18,7 @@ from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events, ids
 from etabli.services import errors as own
-from etabli.services import manifests, models, ports, reconcile, store
+from etabli.services import grounds, manifests, models, ports, reconcile, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
@@ -56,6 +56,7 @@ class Services:
         self._rooms = rooms
         self._reconciler = reconciler
         self._health: tuple[float, contract.Health] | None = None
+        self.grounds = grounds.Grounds(rooms.people, reconciler=reconciler)
 
     async def launch(self, *, user_id: str, launch: models.Launch) -> models.Service:
         """Validate, render and store; starting goes on in the background.
@@ -204,6 +205,8 @@ class Services:
 
     async def _changeable(self, *, user_id: str, project_id: str) -> ports.Ground:
         ground = await self._visible(user_id=user_id, project_id=project_id)
+        if ground.archived:
+            raise errors.Forbidden("this project is archived", hint="one of its owners can open it again")
         if not ground.may_change:
             raise errors.Forbidden(
                 "you may look at this project, not change it", hint="ask one of its owners to make you a member"

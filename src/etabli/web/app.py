@@ -15,6 +15,7 @@ from etabli.web.api import account as account_api
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
+from etabli.web.api import projects as projects_api
 from etabli.web.api import services as services_api
 from etabli.web.api import shared
 from etabli.web.api import tokens as tokens_api
@@ -31,6 +32,7 @@ from etabli.web.pages import (
     launcher,
     opening,
     passkeys,
+    projects,
     proof,
     services,
 )
@@ -48,6 +50,7 @@ PAGES = (
     launcher,
     services,
     opening,
+    projects,
     account,
     account_picture,
     account_security,
@@ -55,7 +58,7 @@ PAGES = (
     live_pages,
     *administration.PAGES,
 )
-API = (identity_api, account_api, people_api, catalog_api, services_api, tokens_api, *administration.API)
+API = (identity_api, account_api, people_api, projects_api, catalog_api, services_api, tokens_api, *administration.API)
 API_PREFIX = "/api/v1"
 
 
@@ -73,7 +76,9 @@ def create(rooms: Rooms) -> FastAPI:
     app.state.rooms = rooms
     app.state.assets = files
     app.state.hub = Hub(events=rooms.events, standings=rooms.identity.standings)
-    app.state.renderer = Renderer(lab=rooms.lab, clock=rooms.clock, assets=files)
+    app.state.renderer = Renderer(
+        lab=rooms.lab, clock=rooms.clock, assets=files, classes=rooms.identity.projects.classes
+    )
     for room in PAGES:
         app.include_router(room.router)
     app.state.renderer.know(route.path for room in PAGES for route in room.router.routes if "GET" in route.methods)

@@ -10,10 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from etabli.identity.data_classes import DataClasses
 from etabli.kernel.clock import Clock
 from etabli.kernel.settings import LabSettings
-from etabli.web import language
+from etabli.web import language, markdown
 from etabli.web.assets import Assets
+from etabli.web.classes import Classes
 from etabli.web.formats import Formats
 
 FOLDER = Path(__file__).parent / "templates"
@@ -22,10 +24,11 @@ FOLDER = Path(__file__).parent / "templates"
 class Renderer:
     """One environment of templates for each language."""
 
-    def __init__(self, *, lab: LabSettings, clock: Clock, assets: Assets) -> None:
+    def __init__(self, *, lab: LabSettings, clock: Clock, assets: Assets, classes: DataClasses) -> None:
         self.languages = language.load()
         self._lab = lab
         self._pages: frozenset[str] = frozenset()
+        self._classes = classes
         self._environments = {code: self._environment(code, clock, assets) for code in self.languages}
 
     def know(self, pages: Iterable[str]) -> None:
@@ -67,10 +70,12 @@ class Renderer:
             fmt=Formats(messages=messages, clock=clock),
             asset=assets.address,
             lab=self._lab,
+            data_classes=Classes(self._classes, code),
             language=code,
             languages=language.NAMES,
         )
         environment.tests["page"] = lambda address: address in self._pages
+        environment.filters["markdown"] = markdown.html
         environment.filters["said"] = messages.sentence
         environment.filters["sentence"] = lambda text: _marked(messages.sentence(text))
         environment.filters["capital"] = _capital

@@ -20,6 +20,7 @@ SENTENCES = (
     N_("an address such as name@example.org"),
     N_("a language's code, such as en or fr"),
     N_("3 to 40 of a-z, 0-9 and single dashes, not reserved"),
+    N_("one of the lab's data classes"),
     # identity: tokens.
     N_("choose at least one"),
     N_("administrators alone"),

@@ -15,6 +15,7 @@ from etabli.web.rendering import Renderer
 from etabli.web.visitors import Visitor
 
 LIVE_TAG_HEADER = "Etabli-Live-Tag"  # On a part: the session that it was made for.
+TEXT = 1000  # Characters of a field: past it the use case refuses anyway, and no log or page meets more.
 MOST_FIELDS = 2000  # Of a form; a launch form has some hundred.
 
 
@@ -112,3 +113,12 @@ def error_page(request: Request, found: Visitor | None, error: errors.EtabliErro
     if found is not None and found.fresh_visit is not None:
         visitors.set_cookie(response, visitors.VISIT_COOKIE, found.fresh_visit, max_age=None)
     return response
+
+
+def faults_of(error: errors.EtabliError | None) -> dict[str, str]:
+    """What is wrong, by field."""
+    if isinstance(error, errors.Invalid):
+        return dict(error.fields)
+    if error is not None and isinstance(field := error.facts.get("field"), str):
+        return {field: error.message}
+    return {}

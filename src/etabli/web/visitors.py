@@ -33,7 +33,7 @@ FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
 API = "/api/v1/"
 BEARER = "bearer"  # RFC 6750, 2.1; schemes are read in any case (RFC 9110, 11.1).
-SECTIONS = ("/services", "/catalog", "/account", "/admin")
+SECTIONS = ("/services", "/catalog", "/projects", "/account", "/admin")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class Visitor:
     def live_tag(self) -> str:
         """By which the tabs of one session find each other, and none of another's: it opens nothing. Empty for nobody."""
         return hashlib.sha256(f"live {self.csrf}".encode()).hexdigest()[:16] if self.session is not None else ""
+
+    @property
+    def may_launch(self) -> bool:
+        """Whether they may launch in the project that pages show."""
+        return self.project.may_work
 
     def may_change(self, project_id: str) -> bool:
         """Whether they work in that project, and do not only look."""

@@ -30,5 +30,4 @@ ROUTES = {
     "GET /oidc/userinfo": Route(everybody(SIGN_IN)),
     "POST /oidc/userinfo": Route(everybody(SIGN_IN)),
     "GET /api/v1/me": Route(SIGNED_IN, scopes=EVERY),
-    "GET /api/v1/projects": Route(SIGNED_IN, scopes=EVERY),
 }

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from etabli.identity import models
+
 
 class Answer(BaseModel):
     """The base: read from attributes of the rooms' own dataclasses."""
@@ -31,6 +33,12 @@ class ProjectAnswer(Answer):
     name: str
     kind: str
     role: str
+
+
+def project(access: models.Access) -> ProjectAnswer:
+    """A project as who is in it reads it."""
+    one = access.project
+    return ProjectAnswer(id=one.id, slug=one.slug, name=one.name, kind=one.kind.value, role=access.role.value)
 
 
 class Me(Answer):

@@ -1,6 +1,5 @@
-"""Who asks, and their projects."""
+"""Who asks."""
 
-from etabli.identity import models
 from etabli.web.api import answers, shared
 from etabli.web.visitors import Person
 
@@ -19,18 +18,5 @@ async def me(found: Person) -> answers.Me:
         is_admin=user.is_admin,
         language=user.language,
         csrf=None if found.is_operator else found.csrf,
-        projects=[_project(access) for access in found.accesses],
-    )
-
-
-@router.get("/projects")
-async def projects(found: Person) -> list[answers.ProjectAnswer]:
-    """The projects I am in, my own first."""
-    return [_project(access) for access in found.accesses]
-
-
-def _project(access: models.Access) -> answers.ProjectAnswer:
-    project = access.project
-    return answers.ProjectAnswer(
-        id=project.id, slug=project.slug, name=project.name, kind=project.kind.value, role=access.role.value
+        projects=[answers.project(access) for access in found.accesses],
     )

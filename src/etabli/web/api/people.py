@@ -1,4 +1,4 @@
-"""Invitations and shared projects: who is let in, and where."""
+"""Invitations: who is let in, and where."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from etabli.identity import models
 from etabli.web import audited
-from etabli.web.api import answers, shared
+from etabli.web.api import shared
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person
 
@@ -32,13 +32,6 @@ class InvitationAnswer(BaseModel):
     uses: int
 
 
-class ProjectRequest(BaseModel):
-    """A shared project to make."""
-
-    name: str
-    slug: str | None = Field(default=None, description="Names its bucket, for good; made from the name if left out.")
-
-
 @router.post("/invitations", status_code=201)
 async def invite(request: Request, found: Person, asked: InvitationRequest) -> InvitationAnswer:
     """Make a link that lets people in. Administrators invite to the lab, owners to their project."""
@@ -61,14 +54,3 @@ async def invite(request: Request, found: Person, asked: InvitationRequest) -> I
     )
     link = f"{rooms.lab.origin}/welcome?token={invited.token}"
     return InvitationAnswer(id=invited.invitation.id, link=link, uses=asked.uses)
-
-
-@router.post("/projects", status_code=201)
-async def create_project(request: Request, found: Person, asked: ProjectRequest) -> answers.ProjectAnswer:
-    """Make a shared project, and own it."""
-    rooms: Rooms = request.app.state.rooms
-    made = await rooms.identity.projects.create(by=found.user, name=asked.name, slug=asked.slug)
-    audited.note(request, target_kind="project", target=made.slug, project=made.slug)
-    return answers.ProjectAnswer(
-        id=made.id, slug=made.slug, name=made.name, kind=made.kind.value, role=models.Role.OWNER.value
-    )

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from etabli.identity import models, people
 from etabli.kernel import errors
 from etabli.web import audited, language, problems, shell
-from etabli.web.pages.entrance import TEXT, faults_of
 from etabli.web.rooms import Rooms
+from etabli.web.shell import TEXT, faults_of
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()

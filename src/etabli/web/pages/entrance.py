@@ -9,14 +9,15 @@ from etabli.identity import accounts, models, people
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
 from etabli.web import audited, language, problems, shell, visitors
+from etabli.web.pages import projects
 from etabli.web.rooms import Rooms
+from etabli.web.shell import TEXT, faults_of
 from etabli.web.visitors import Anyone, Person, Visitor
 
 router = shell.router()
 Next = Annotated[str, Query(alias="next")]
 NextField = Annotated[str, Form(alias="next")]
 LEADING_ELSEWHERE = ("/open?", "/oidc/")
-TEXT = 1000  # Characters of a field: past it the use case refuses anyway, and no log or page meets more.
 
 
 @router.get("/sign-in")
@@ -73,6 +74,7 @@ async def welcome(
     rooms: Rooms = request.app.state.rooms
     form = accounts.Form(name=name, password=password, email=email, language=found.language, slug=slug or None)
     try:
+        invitation = await rooms.identity.invitations.look(token=token)
         user = await rooms.identity.invitations.join(token=token, form=form)
     except (errors.Invalid, errors.Conflict) as error:
         invitation = await rooms.identity.invitations.look(token=token)
@@ -81,7 +83,11 @@ async def welcome(
     opened = await rooms.identity.sessions.open(
         user_id=user.id, address=request.state.caller.address, user_agent=request.headers.get("user-agent", "")
     )
-    return entered(request, found, opened, "/")
+    if (project := invitation.project) is None:
+        return entered(request, found, opened, "/")
+    response = entered(request, found, opened, f"/projects/{project.slug}?done=joined")
+    visitors.set_cookie(response, visitors.PROJECT_COOKIE, project.slug)
+    return response
 
 
 @router.post("/welcome/join")
@@ -90,9 +96,7 @@ async def join(request: Request, found: Person, token: Annotated[str, Form()] = 
     rooms: Rooms = request.app.state.rooms
     project = await rooms.identity.invitations.accept(token=token, user=found.user)
     audited.note(request, target_kind="project", target=project.slug, project=project.slug)
-    response = shell.go("/services")
-    visitors.set_cookie(response, visitors.PROJECT_COOKIE, project.slug)
-    return response
+    return projects.entering(project, done="joined")
 
 
 @router.post("/sign-out")
@@ -144,12 +148,20 @@ async def choose_look(
 
 
 @router.post("/project")
-async def choose_project(found: Person, project: Annotated[str, Form()] = "") -> Response:
-    """See another of one's projects."""
-    response = shell.go("/services")
+async def choose_project(found: Person, project: Annotated[str, Form()] = "", onward: NextField = "/") -> Response:
+    """See another of one's projects, on the same page where that has one there."""
+    response = shell.go(_same_page(visitors.local_path(onward), project))
     if any(access.project.slug == project for access in found.accesses):
         visitors.set_cookie(response, visitors.PROJECT_COOKIE, project)
     return response
+
+
+def _same_page(path: str, project: str) -> str:
+    """A page that shows the chosen project stays; one of a single project, or of its service, gives way to its like."""
+    first, _, rest = path.partition("?")[0].strip("/").partition("/")
+    if first == "projects" and rest not in ("", "new"):
+        return f"/projects/{project}"
+    return "/services" if first == "services" else path
 
 
 def refused(request: Request, found: Visitor, *, path: str, error: errors.EtabliError, login: str = "") -> Response:
@@ -186,12 +198,3 @@ def _welcome(
         {"token": token, "invitation": invitation, "given": given, "error": error, "faults": faults_of(error)},
         status=200 if error is None else 422,
     )
-
-
-def faults_of(error: errors.EtabliError | None) -> dict[str, str]:
-    """What is wrong, by field."""
-    if isinstance(error, errors.Invalid):
-        return dict(error.fields)
-    if error is not None and isinstance(field := error.facts.get("field"), str):
-        return {field: error.message}
-    return {}

@@ -150,8 +150,10 @@ async def details(request: Request, found: Visitor, service_id: str) -> dict[str
     """All that a page on one service shows."""
     rooms: Rooms = request.app.state.rooms
     service = await rooms.services.get(user_id=found.user.id, service_id=service_id)
+    access = await rooms.identity.projects.require(user_id=found.user.id, project_id=service.project_id)
     return {
         "service": service,
+        "project": access.project,
         "row": row(rooms, service),
         "events": await rooms.services.events(user_id=found.user.id, service_id=service_id),
         "steps": STEPS,
