@@ -14,8 +14,9 @@ from etabli.identity import passkeys
 from etabli.kernel import errors
 from etabli.web import shell, visitors
 from etabli.web.pages import account_security, entrance
-from etabli.web.pages.entrance import TEXT, NextField
+from etabli.web.pages.entrance import NextField
 from etabli.web.rooms import Rooms
+from etabli.web.shell import TEXT
 from etabli.web.visitors import Anyone, Person, Proven
 
 router = shell.router()

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
 from etabli.web import problems, shell, visitors
-from etabli.web.pages.entrance import TEXT, Next, NextField
+from etabli.web.pages.entrance import Next, NextField
 from etabli.web.rooms import Rooms
+from etabli.web.shell import TEXT
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()
