@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src/etabli"
 FOLDER = SOURCES / "web/messages"
 # Rooms whose errors people meet in pages; the others speak to the operator.
-ROOMS = ("catalog", "door", "engines", "environments", "identity", "kernel", "services", "web")
-METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
-OPTIONS = {"**/templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
+ROOMS = ("catalog", "door", "engines", "environments", "identity", "kernel", "mail", "services", "web")
+METHODS = [("**/templates/**.html", "jinja2"), ("**/templates/**.txt", "jinja2"), ("**.py", "python")]
+OPTIONS = {method: {"trimmed": "true", "newstyle_gettext": "true"} for method, kind in METHODS if kind == "jinja2"}
 # Functions and variables that make sentences which reach people by another way than an error's own text.
 MARK = "N_"
 MADE = datetime(2026, 11, 24, tzinfo=UTC)  # Kept still: a catalogue changes when its messages do.

@@ -20,7 +20,9 @@ from etabli.door import models as door_models
 from etabli.engines import contract
 from etabli.engines.fake import FakeEngine
 from etabli.identity import accounts, keys, models
+from etabli.identity.settings import IdentitySettings
 from etabli.kernel.settings import LabSettings
+from etabli.mail.settings import MailSettings
 from etabli.services import models as services
 from etabli.web import app as web
 from etabli.web import visitors
@@ -108,10 +110,16 @@ def csrf(page: str) -> str:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, settings: LabSettings = SETTINGS) -> AsyncIterator[Lab]:
+async def opened(
+    folder: Path,
+    *,
+    settings: LabSettings = SETTINGS,
+    people: IdentitySettings = parts.CHEAP,
+    mail: MailSettings = MailSettings(),  # noqa: B008 - It is frozen.
+) -> AsyncIterator[Lab]:
     """A lab in a folder, its background work running."""
     engine = FakeEngine(total=contract.Resources(cpu=8, memory_bytes=16 << 30))
-    async with parts.rooms(folder, lab=settings, engine=engine) as rooms:
+    async with parts.rooms(folder, lab=settings, engine=engine, people=people, mail=mail) as rooms:
         app = web.create(rooms)
         yield Lab(rooms=rooms, web=app, app=Door(app, lab=settings), engine=engine)
 

@@ -21,6 +21,8 @@ from etabli.kernel.clock import SystemClock
 from etabli.kernel.database import Database, sqlite_url
 from etabli.kernel.events import Events
 from etabli.kernel.settings import LabSettings, Layout
+from etabli.mail.service import Mail
+from etabli.mail.settings import MailSettings
 from etabli.services import ports
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms as ServiceRooms
@@ -180,13 +182,20 @@ class Shelf:
 
 
 @asynccontextmanager
-async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncIterator[Rooms]:
+async def rooms(
+    folder: Path,
+    *,
+    lab: LabSettings,
+    engine: FakeEngine,
+    people: IdentitySettings = CHEAP,
+    mail: MailSettings = MailSettings(),  # noqa: B008 - It is frozen.
+) -> AsyncIterator[Rooms]:
     """Every room, its background work running."""
     layout = Layout(data=folder / "data", run=folder / "run")
     layout.make()
     database, clock, events = Database(sqlite_url(layout.database)), SystemClock(), Events()
     await database.create_tables()
-    identity = service.build(database=database, clock=clock, layout=layout, origin=lab.origin, settings=CHEAP)
+    identity = service.build(database=database, clock=clock, layout=layout, origin=lab.origin, settings=people)
     await identity.open()
     identity.standings.watch(events)
     door = Door(database=database, clock=clock, lab=lab)
@@ -217,6 +226,7 @@ async def rooms(folder: Path, *, lab: LabSettings, engine: FakeEngine) -> AsyncI
             catalog=catalog,
             services=services,
             door=door,
+            mail=Mail(database=database, clock=clock, settings=mail, domain=lab.domain),
             events=events,
             clock=clock,
             lab=lab,

@@ -6,15 +6,17 @@ from typing import Any
 
 from starlette.routing import Route as RouterRoute
 
+from etabli.identity.requests import Asking
 from etabli.identity.token_models import Scope
+from etabli.kernel import ids
 from tests.identity.authenticator import Authenticator
-from tests.web.access import account, factors, projects, services
+from tests.web.access import account, entry, factors, projects, services
 from tests.web.access import lab as lab_routes
 from tests.web.access.rules import Outcome, Route, Who
 from tests.web.access.world import World, launched, made
 from tests.web.lab import Lab
 
-SECTIONS = (lab_routes, services, account, factors, projects)
+SECTIONS = (lab_routes, entry, services, account, factors, projects)
 SAFE = {"GET", "HEAD"}
 
 
@@ -52,6 +54,13 @@ async def _invitation(world: World) -> str:
     return invited.invitation.id
 
 
+async def _request(world: World) -> str:
+    requests = world.lab.rooms.identity.requests
+    await requests.note(asking=Asking(name="Zoe", email=f"{ids.new_id()}@example.org"))
+    return (await requests.waiting())[-1].id
+>>>>>>> e42c784 (Let people outside ask for an account, and send what is to be sent by e-mail)
+
+
 # What a path or a form may name: each is made when a world is first asked for it.
 MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "service_id": launched,
@@ -59,6 +68,7 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "token_id": _token,
     "passkey_id": _passkey,
     "slug": _slug,
+    "request_id": _request,
     "project": _slug,
     "user_id": _viewer,
     "person": _viewers_name,

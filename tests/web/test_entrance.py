@@ -143,17 +143,3 @@ async def test_the_language_follows_the_account_then_the_browser(lab: Lab, ada: 
         await client.post("/language", data={"csrf": csrf(page.text), "language": "fr", "next": "/account"})
         page = await client.get("/account")
     assert "Votre nom" in page.text
-
-
-async def test_an_administrator_makes_a_link_and_nobody_else_can(lab: Lab) -> None:
-    ada = await lab.admin()
-    async with lab.browser(await lab.token(ada)) as client:
-        page = await client.get("/account")
-        assert "Make a link" in page.text
-        made = await client.post("/account/invite", data={"csrf": csrf(page.text)})
-        assert "/welcome?token=" in made.text
-    bob = await lab.person("Bob", by=ada)
-    async with lab.browser(await lab.token(bob)) as client:
-        page = await client.get("/account")
-        assert "Make a link" not in page.text
-        assert (await client.post("/account/invite", data={"csrf": csrf(page.text)})).status_code == 403

@@ -16,6 +16,7 @@ from etabli.engines.process.settings import ProcessSettings
 from etabli.environments.settings import EnvironmentSettings
 from etabli.identity.settings import IdentitySettings
 from etabli.kernel import errors, files, settings
+from etabli.mail.settings import MailSettings
 from etabli.sandbox.settings import SandboxSettings
 from etabli.services.settings import ServicesSettings
 from etabli.storage.settings import StorageSettings
@@ -38,6 +39,7 @@ class Configuration:
     sandbox: SandboxSettings
     storage: StorageSettings
     audit: AuditSettings
+    mail: MailSettings
 
 
 SECTIONS: Mapping[str, type[settings.Section]] = {
@@ -51,6 +53,7 @@ SECTIONS: Mapping[str, type[settings.Section]] = {
     "sandbox": SandboxSettings,
     "storage": StorageSettings,
     "audit": AuditSettings,
+    "mail": MailSettings,
 }
 
 

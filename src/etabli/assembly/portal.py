@@ -34,6 +34,7 @@ from etabli.environments.service import Environments
 from etabli.identity import service as identities
 from etabli.kernel import database, errors, events, settings
 from etabli.kernel.clock import Clock, SystemClock
+from etabli.mail.service import Mail
 from etabli.secrets.client import Client as VaultClient
 from etabli.secrets.service import Vault
 from etabli.services.reconcile import Reconciler
@@ -45,7 +46,7 @@ from etabli.storage.endpoint import CredentialEndpoint
 from etabli.storage.models import Keys
 from etabli.storage.own import OwnBucket
 from etabli.storage.service import Storage
-from etabli.web import app
+from etabli.web import app, notices
 from etabli.web.rooms import Rooms as WebRooms
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ class Lab:
     services: Services
     reconciler: Reconciler
     events: events.Events
+    mail: Mail
     clock: Clock
 
 
@@ -164,6 +166,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             services=Services(rooms, reconciler=reconciler),
             reconciler=reconciler,
             events=bus,
+            mail=Mail(database=db, clock=clock, settings=configuration.mail, domain=lab.domain),
             clock=clock,
         )
 
@@ -172,7 +175,8 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
     """Run the portal until SIGTERM."""
     async with assembled(layout, configuration) as lab:
         await lab.identity.invitations.first_link()
-        web = app.create(web_rooms(lab))
+        rooms = web_rooms(lab)
+        web = app.create(rooms)
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -180,7 +184,7 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
             keys_for_services = CredentialEndpoint(storage=lab.storage, tokens=lab.identity.service_tokens)
             await stack.enter_async_context(keys_for_services.serving(layout.socket("credentials")))
             await lab.engine.start()
-            await stack.enter_async_context(_background(lab))
+            await stack.enter_async_context(_background(lab, partial(notices.look, rooms, web.state.renderer)))
             await stack.enter_async_context(_answering(web, layout.socket("portal")))
             log.info("portal ready")
             await stopped.wait()
@@ -194,6 +198,7 @@ def web_rooms(lab: Lab) -> WebRooms:
         services=lab.services,
         door=lab.door,
         events=lab.events,
+        mail=lab.mail,
         clock=lab.clock,
         lab=lab.configuration.lab,
         audit=lab.audit,
@@ -202,8 +207,11 @@ def web_rooms(lab: Lab) -> WebRooms:
 
 
 @asynccontextmanager
-async def _background(lab: Lab) -> AsyncIterator[None]:
-    """Everything that goes on by itself. A task that ends with an error is logged; the portal ends, and is started again."""
+async def _background(lab: Lab, notices_due: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Everything that goes on by itself; `notices_due` tells people what they are to be told.
+
+    A task that ends with an error is logged; the portal ends, and is started again.
+    """
     tasks = [
         asyncio.create_task(work, name=name)
         for name, work in {
@@ -212,6 +220,8 @@ async def _background(lab: Lab) -> AsyncIterator[None]:
             "identity": _every(lab.clock, SWEEP, lab.identity.sweep),
             "door": _every(lab.clock, SWEEP, lab.door.prune),
             "audit": _every(lab.clock, COPY, partial(_tend_audit, lab)),
+            "notices": _every(lab.clock, SWEEP, notices_due),
+            "mail": _every(lab.clock, TEND, lab.mail.sweep),
             "store": _until_done(lab.clock, lambda: seaweedfs.make_durable(lab.layout)),
             "vault's token": _tend(lab),
             "vault": _until_done(

@@ -2,7 +2,7 @@
 
 import typer
 
-from etabli.cli import admin_audit
+from etabli.cli import admin_audit, admin_entry
 
 
 def add_to(app: typer.Typer) -> None:
@@ -10,3 +10,4 @@ def add_to(app: typer.Typer) -> None:
     admin = typer.Typer(help="For administrators of the lab.", no_args_is_help=True)
     app.add_typer(admin, name="admin")
     admin_audit.add_to(admin)
+    admin_entry.add_to(admin)

@@ -17,9 +17,16 @@ def add_to(app: typer.Typer) -> None:
         role: str = typer.Option("member", help="In that project: viewer, member or owner."),
         days: int = typer.Option(7, help="How long the link is good."),
         uses: int = typer.Option(1, help="How many people it lets in."),
+        email: str = typer.Option(None, help="For this address alone; the link is sent there where the lab can."),
     ) -> None:
         """Make a link that lets somebody in, and print it."""
-        body: services.Json = {"role": role, "days": days, "uses": uses, **({"project": project} if project else {})}
+        said = {"project": project, "email": email}
+        body: services.Json = {
+            "role": role,
+            "days": days,
+            "uses": uses,
+            **{key: one for key, one in said.items() if one},
+        }
         print(cast("services.Json", _api(context).post("/invitations", body))["link"])
 
 

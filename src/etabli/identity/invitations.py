@@ -6,6 +6,7 @@ makes one account.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,13 +62,17 @@ class Invitations:
         project_id: str | None = None,
         role: models.Role = models.Role.MEMBER,
         makes_admin: bool = False,
+        email: str | None = None,
     ) -> models.Invited:
         """Make an invitation: to the lab (by an administrator), or to a shared project (by its owner), as `role`.
 
-        Invalid by field where `uses` or `lifetime` are out of bounds.
+        One that names an e-mail makes the account of that e-mail, and is good once. Invalid by field where `uses` or `lifetime` are
+        out of bounds.
         """
+        email = (email or "").strip().lower() or None
         accounts.refuse(
             {
+                "email": accounts.email_problem(email),
                 "uses": None if 1 <= uses <= MOST_USES else f"from 1 to {MOST_USES}",
                 "lifetime": None if timedelta() < lifetime <= LONGEST else f"up to {LONGEST.days} days",
             }
@@ -78,9 +83,10 @@ class Invitations:
         row = InvitationRow(
             id=ids.new_id(),
             token_hash=opaque.digest(token),
-            uses=uses,
+            uses=1 if email else uses,
             used=0,
             expires_at=now + lifetime,
+            email=email,
             project_id=project_id,
             role=None if project_id is None else role.value,
             makes_admin=makes_admin,
@@ -96,6 +102,25 @@ class Invitations:
         log.info("invitation made", invitation=row.id, by=by.id, project=project_id)
         return models.Invited(token=token, invitation=invitation)
 
+    async def offer(self, *, email: str, lifetime: timedelta, by: models.User | None = None) -> models.Invited:
+        """An invitation to the lab that makes one account, of that e-mail, asked by the lab itself. It is to be sent there."""
+        now, token = self._clock.now(), opaque.new()
+        row = InvitationRow(
+            id=ids.new_id(),
+            token_hash=opaque.digest(token),
+            uses=1,
+            used=0,
+            expires_at=now + lifetime,
+            makes_admin=False,
+            email=email,
+            created_by=by.id if by else None,
+            created_at=now,
+        )
+        async with self._database.session() as session:
+            session.add(row)
+        log.info("invitation made", invitation=row.id, by=by.id if by else None)
+        return models.Invited(token=token, invitation=row.read(None))
+
     async def look(self, *, token: str) -> models.Invitation:
         """What a link offers. NotFound where it offers nothing any more."""
         async with self._database.session() as session:
@@ -107,7 +132,8 @@ class Invitations:
 
         NotFound where the link offers nothing any more; Invalid by field; Conflict where the e-mail or the slug is taken.
         """
-        await self.look(token=token)  # Before any hash is computed: only who holds a link costs us one.
+        offered = await self.look(token=token)  # Before any hash is computed: only who holds a link costs us one.
+        form = form if offered.email is None else replace(form, email=offered.email)
         checked = accounts.checked(form, passwords=self._passwords)
         password_hash = await self._passwords.hash(checked.password)
         now = self._clock.now()

@@ -22,6 +22,8 @@ from etabli.identity.settings import IdentitySettings
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
 
+EMAIL_ASKS = 3  # In a row for one e-mail, then one an hour: nobody's mailbox is filled by strangers.
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -53,6 +55,14 @@ class Limits:
         """The limit on wrong tokens from one address, apart from failed sign-ins: a forgotten program must not keep people out."""
         return _bucket(f"bearer {address}", self._settings.address_failures, self._settings.address_pause_seconds)
 
+    def asking(self, *, email: str, address: str) -> tuple[Bucket, ...]:
+        """The limits on asking for an account: for one e-mail, and from one address."""
+        pause = self._settings.ask_pause_seconds
+        return (
+            _bucket(f"asking {email}", EMAIL_ASKS, 3600),
+            _bucket(f"asking from {address}", self._settings.asks_at_once, pause),
+        )
+
     async def take(self, buckets: Sequence[Bucket]) -> None:
         """Count one attempt. TooManyAttempts, and nothing counted, where one of the buckets is full."""
         now = self._clock.now()
@@ -82,6 +92,8 @@ class Limits:
             chosen.pair_failures * chosen.pair_pause_seconds,
             chosen.account_failures * chosen.account_pause_seconds,
             chosen.address_failures * chosen.address_pause_seconds,
+            chosen.asks_at_once * chosen.ask_pause_seconds,
+            EMAIL_ASKS * 3600,
         )
         async with self._database.session() as session:
             await queries.drop_levels(session, before=self._clock.now() - timedelta(seconds=slowest))

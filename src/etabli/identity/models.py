@@ -202,6 +202,19 @@ class Invitation:
     role: Role | None
     makes_admin: bool
     created_at: datetime
+    email: str | None = None  # Whose account it makes; None for whoever holds the link.
+
+
+@dataclass(frozen=True)
+class AccountRequest:
+    """Somebody outside who asked for an account, in their own words."""
+
+    id: str
+    name: str
+    email: str  # As typed: nobody has shown yet that it is theirs.
+    message: str
+    language: str
+    created_at: datetime
 
 
 @dataclass(frozen=True)

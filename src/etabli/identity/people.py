@@ -62,6 +62,14 @@ class People:
                 raise kernel_errors.NotFound("the lab has no administrator yet", hint="follow its first link")
             return row.read()
 
+    async def administrators(self) -> tuple[models.User, ...]:
+        """Who may answer for the lab, suspended ones left out; asked by the lab itself."""
+        statement = select(UserRow).where(UserRow.is_admin.is_(True), UserRow.disabled_at.is_(None))
+        async with self._database.session() as session:
+            return tuple(
+                row.read() for row in await session.scalars(statement.order_by(UserRow.created_at, UserRow.id))
+            )
+
     async def list(self, *, by: models.User) -> tuple[models.User, ...]:
         """Everybody, by name. Forbidden but for administrators."""
         require_admin(by)

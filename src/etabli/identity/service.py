@@ -16,6 +16,7 @@ from etabli.identity.people import People
 from etabli.identity.profiles import Profiles
 from etabli.identity.projects import Projects
 from etabli.identity.provider import Provider
+from etabli.identity.requests import Requests
 from etabli.identity.sealing import Seal
 from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.sessions import Sessions
@@ -34,6 +35,7 @@ class Identity:
     profiles: Profiles
     sessions: Sessions
     invitations: Invitations
+    requests: Requests
     projects: Projects
     service_tokens: ServiceTokens
     access_tokens: AccessTokens
@@ -56,6 +58,7 @@ class Identity:
         await self.sessions.sweep()
         await self.access_tokens.sweep()
         await self.invitations.sweep()
+        await self.requests.sweep()
         await self.provider.sweep()
         await self.limits.forget()
         await self.passkeys.sweep()
@@ -79,6 +82,7 @@ def build(
     limits = Limits(database=database, clock=clock, settings=settings)
     ring = KeyRing(folder=layout.keys, clock=clock, period=settings.key_period)
     issuer = Issuer(database=database, clock=clock, ring=ring, origin=origin)
+    invitations = Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys)
     clients = Clients(database=database, clock=clock)
     seal = Seal(folder=layout.keys, clock=clock)
     sessions = Sessions(
@@ -93,12 +97,13 @@ def build(
         people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
         profiles=Profiles(database=database),
         sessions=sessions,
-        invitations=Invitations(database=database, clock=clock, passwords=passwords, keys=layout.keys),
         projects=Projects(
             database=database,
             clock=clock,
             classes=DataClasses([entry.read() for entry in settings.data_classes]),
         ),
+        invitations=invitations,
+        requests=Requests(database=database, clock=clock, settings=settings, invitations=invitations, limiter=limits),
         service_tokens=ServiceTokens(database=database, clock=clock),
         access_tokens=AccessTokens(database=database, clock=clock, settings=settings, limiter=limits),
         keys=ring,

@@ -67,6 +67,15 @@ def _data_classes() -> list[DataClassEntry]:
 class IdentitySettings(Section):
     """How people prove who they are, and for how long it holds."""
 
+    requests: bool = Field(
+        default=False, description="Whether people outside may ask for an account, for an administrator to answer."
+    )
+    open_domains: tuple[str, ...] = Field(
+        default=(),
+        description="E-mail domains whose people make their account by a link sent to them, `insee.fr`; without `[mail]` they ask.",
+    )
+    asks_at_once: int = Field(default=20, ge=1, description="Requests for an account from one address in a row.")
+    ask_pause_seconds: int = Field(default=60, ge=1, description="Seconds after which one more is allowed.")
     password_min_length: int = Field(
         default=12, ge=8, le=128, description="Characters that a new password has at least; NIST SP 800-63B asks for 8."
     )

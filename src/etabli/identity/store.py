@@ -169,6 +169,7 @@ class InvitationRow(Table):
     project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id"))
     role: Mapped[str | None] = mapped_column(String(16))
     makes_admin: Mapped[bool] = mapped_column(default=False)
+    email: Mapped[str | None] = mapped_column(String(254))  # Of the account that it makes.
     created_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
 
@@ -180,6 +181,34 @@ class InvitationRow(Table):
             project=project,
             role=None if self.role is None else models.Role(self.role),
             makes_admin=self.makes_admin,
+            created_at=self.created_at,
+            email=self.email,
+        )
+
+
+class AccountRequestRow(Table):
+    """Somebody outside who asked for an account; one that waits for each e-mail."""
+
+    __tablename__ = "account_requests"
+    __table_args__ = (Index("account_requests_answered", "answered_at"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    name: Mapped[str] = mapped_column(NAME)
+    email: Mapped[str] = mapped_column(String(254))
+    message: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(8))
+    created_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    answered_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    outcome: Mapped[str | None] = mapped_column(String(16))
+
+    def read(self) -> models.AccountRequest:
+        return models.AccountRequest(
+            id=self.id,
+            name=self.name,
+            email=self.email,
+            message=self.message,
+            language=self.language,
             created_at=self.created_at,
         )
 

@@ -176,6 +176,11 @@ class Services:
         await self.get(user_id=user_id, service_id=service_id)
         return self._reconciler.last_status(service_id)
 
+    async def ending(self) -> tuple[models.Service, ...]:
+        """Running services whose people were told that they end soon; asked by the lab itself."""
+        warned = [record for record in await self._rooms.store.all() if record.warned_at is not None]
+        return tuple(one.service for one in warned if one.service.desired is models.Desired.RUNNING)
+
     def use(self, *, service_id: str) -> models.Use | None:
         """Cores and memory last seen, from memory; None where not known."""
         return self._reconciler.last_use(service_id)

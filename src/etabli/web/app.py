@@ -22,9 +22,11 @@ from etabli.web.api import tokens as tokens_api
 from etabli.web.hub import Hub
 from etabli.web.pages import (
     account,
+    account_notifications,
     account_picture,
     account_security,
     account_sessions,
+    asking,
     catalog,
     design,
     entrance,
@@ -46,6 +48,7 @@ PAGES = (
     entrance,
     passkeys,
     proof,
+    asking,
     catalog,
     launcher,
     services,
@@ -55,6 +58,7 @@ PAGES = (
     account_picture,
     account_security,
     account_sessions,
+    account_notifications,
     live_pages,
     *administration.PAGES,
 )

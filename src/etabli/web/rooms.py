@@ -10,6 +10,7 @@ from etabli.identity.service import Identity
 from etabli.kernel.clock import Clock
 from etabli.kernel.events import Events
 from etabli.kernel.settings import LabSettings
+from etabli.mail.service import Mail
 from etabli.services.service import Services
 
 
@@ -21,6 +22,7 @@ class Rooms:
     catalog: Catalog
     services: Services
     door: Door
+    mail: Mail
     events: Events
     clock: Clock
     lab: LabSettings

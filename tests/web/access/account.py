@@ -1,6 +1,6 @@
 """Routes of one's own account."""
 
-from tests.web.access.rules import ADMINS_KNOWN, NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, everybody
+from tests.web.access.rules import NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, everybody
 
 ROUTES = {
     "GET /account": Route(SIGNED_IN),
@@ -13,7 +13,6 @@ ROUTES = {
     "PUT /api/v1/me/picture": Route(SIGNED_IN, json={}),
     "DELETE /api/v1/me/picture": Route(SIGNED_IN),
     "POST /account/password": Route(SIGNED_IN, form={"current": "x", "new": "y"}),
-    "POST /account/invite": Route(ADMINS_KNOWN),
     "GET /account/security": Route(SIGNED_IN),
     "GET /account/sessions": Route(SIGNED_IN),
     "POST /account/sessions/{session_id}/end": Route(OWN),

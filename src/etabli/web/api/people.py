@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from etabli.identity import models
 from etabli.web import audited
 from etabli.web.api import shared
+from etabli.web.pages.asking import link_of, send_invitation
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person
 
@@ -21,6 +22,7 @@ class InvitationRequest(BaseModel):
     role: models.Role = Field(default=models.Role.MEMBER, description="In that project.")
     days: int = Field(default=7, ge=1, le=90, description="How long the link is good.")
     uses: int = Field(default=1, ge=1, le=1000, description="How many people it lets in.")
+    email: str | None = Field(default=None, description="Whose account it makes; the link is sent there if it can be.")
     administrator: bool = Field(default=False, description="Whether it makes administrators of the lab.")
 
 
@@ -30,6 +32,7 @@ class InvitationAnswer(BaseModel):
     id: str
     link: str
     uses: int
+    sent: bool = Field(default=False, description="Whether it was sent to that e-mail.")
 
 
 @router.post("/invitations", status_code=201)
@@ -44,6 +47,7 @@ async def invite(request: Request, found: Person, asked: InvitationRequest) -> I
         project_id=access.project.id if access else None,
         role=asked.role,
         makes_admin=asked.administrator,
+        email=asked.email,
     )
     audited.note(
         request,
@@ -52,5 +56,8 @@ async def invite(request: Request, found: Person, asked: InvitationRequest) -> I
         project=access.project.slug if access else "",
         administrator=str(asked.administrator).lower(),
     )
-    link = f"{rooms.lab.origin}/welcome?token={invited.token}"
-    return InvitationAnswer(id=invited.invitation.id, link=link, uses=asked.uses)
+    sent = bool(invited.invitation.email) and await send_invitation(
+        rooms, request.app.state.renderer, invited, inviter=found.user.name, code=found.language
+    )
+    left = invited.invitation.uses_left
+    return InvitationAnswer(id=invited.invitation.id, link=link_of(rooms, invited), uses=left, sent=sent)

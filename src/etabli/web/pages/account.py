@@ -1,9 +1,8 @@
-"""The account's first section: name, language, look, photo, Git; for administrators, who else may come in.
+"""The account's first section: name, language, look, photo, Git.
 
 The other sections are modules of their own (`account_…`); templates/account/_layout.html lists them all.
 """
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -11,13 +10,12 @@ from starlette.responses import Response
 
 from etabli.identity import models, people
 from etabli.kernel import errors
-from etabli.web import audited, language, problems, shell
+from etabli.web import language, problems, shell
 from etabli.web.rooms import Rooms
 from etabli.web.shell import TEXT, faults_of
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()
-INVITATION = timedelta(days=7)
 
 
 @router.get("/account")
@@ -62,15 +60,6 @@ async def change_git_names(
     return shell.go("/account", done="git")
 
 
-@router.post("/account/invite")
-async def invite(request: Request, found: Person) -> Response:
-    """Make a link that lets one person in, and show it, this once. For administrators; Forbidden for others."""
-    rooms: Rooms = request.app.state.rooms
-    invited = await rooms.identity.invitations.invite(by=found.user, lifetime=INVITATION)
-    audited.note(request, target_kind="invitation", target=invited.invitation.id)
-    return await show(request, found, link=f"{rooms.lab.origin}/welcome?token={invited.token}")
-
-
 async def show(
     request: Request,
     found: Visitor,
@@ -79,7 +68,6 @@ async def show(
     profile: people.Profile | None = None,
     git: models.GitNames | None = None,
     error: errors.EtabliError | None = None,
-    link: str = "",
 ) -> Response:
     """The profile, with what was typed and what is wrong with it."""
     user = found.user
@@ -89,7 +77,6 @@ async def show(
         "account/profile.html",
         {
             "done": done,
-            "link": link,
             "profile": profile or people.Profile(name=user.name, email=user.email, language=user.language),
             "git": git or user.git,
             "faults": faults_of(error),

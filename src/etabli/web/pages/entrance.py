@@ -26,7 +26,7 @@ async def sign_in_page(request: Request, found: Anyone, onward: Next = "/") -> R
     path = visitors.local_path(onward)
     if found.someone is not None:
         return shell.go(path)
-    return shell.page(request, found, "sign_in.html", {"next": path, "login": "", "error": None})
+    return _sign_in_page(request, found, path=path)
 
 
 @router.post("/sign-in")
@@ -167,7 +167,21 @@ def _same_page(path: str, project: str) -> str:
 def refused(request: Request, found: Visitor, *, path: str, error: errors.EtabliError, login: str = "") -> Response:
     """The sign-in page again, with what was wrong."""
     status = 401 if isinstance(error, identity_errors.WrongCredentials) else problems.status_of(error)
-    return shell.page(request, found, "sign_in.html", {"next": path, "login": login, "error": error}, status=status)
+    return _sign_in_page(request, found, path=path, login=login, error=error, status=status)
+
+
+def _sign_in_page(
+    request: Request,
+    found: Visitor,
+    *,
+    path: str,
+    login: str = "",
+    error: errors.EtabliError | None = None,
+    status: int = 200,
+) -> Response:
+    rooms: Rooms = request.app.state.rooms
+    context = {"next": path, "login": login, "error": error, "takes_requests": rooms.identity.requests.are_open}
+    return shell.page(request, found, "sign_in.html", context, status=status)
 
 
 def entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
