@@ -58,7 +58,6 @@ async def _request(world: World) -> str:
     requests = world.lab.rooms.identity.requests
     await requests.note(asking=Asking(name="Zoe", email=f"{ids.new_id()}@example.org"))
     return (await requests.waiting())[-1].id
->>>>>>> e42c784 (Let people outside ask for an account, and send what is to be sent by e-mail)
 
 
 # What a path or a form may name: each is made when a world is first asked for it.
