@@ -43,7 +43,7 @@ CATALOGS = CatalogSettings(
         )
     ]
 )
-CHEAP = IdentitySettings(hash_memory_kib=8192, hash_passes=1, hash_lanes=1)
+CHEAP = IdentitySettings(requests=True, hash_memory_kib=8192, hash_passes=1, hash_lanes=1)
 
 
 @dataclass(frozen=True)

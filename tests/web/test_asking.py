@@ -27,7 +27,7 @@ ZOE = {"name": "Zoé <b>", "email": "zoe@example.org", "message": "Prices & wage
 
 @asynccontextmanager
 async def asking(folder: Path, server: Server | None = None, **settings: object) -> AsyncIterator[Lab]:
-    people = IdentitySettings.model_validate({**parts.CHEAP.model_dump(), "requests": True, **settings})
+    people = IdentitySettings.model_validate({**parts.CHEAP.model_dump(), **settings})
     if server is None:
         async with opened(folder, people=people) as lab:
             yield lab
@@ -45,8 +45,8 @@ async def ask(lab: Lab, form: dict[str, str] = ZOE, language: str = "en") -> str
         return (await client.get(answer.headers["location"])).text if answer.status_code == 303 else answer.text
 
 
-async def test_a_lab_that_takes_no_requests_has_no_such_page(lab: Lab) -> None:
-    async with lab.browser() as client:
+async def test_a_lab_that_takes_no_requests_has_no_such_page(tmp_path: Path) -> None:
+    async with asking(tmp_path, requests=False) as lab, lab.browser() as client:
         assert (await client.get("/ask")).status_code == 404
         assert "/ask" not in (await client.get("/sign-in")).text
 

@@ -69,7 +69,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     link = "/launcher/ide/notebook?autoLaunch=true&extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1"
     pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
     pages += ["/account/security", "/account/sessions", "/prove"]
-    pages += ["/design"]
+    pages += ["/design", "/account/notifications", "/admin/invitations"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/admin/audit"]
@@ -94,7 +94,8 @@ async def test_every_page_is_well_formed_in_every_language(
         onward = await anyone.post("/sign-in", data=form)
     sent = {"csrf": csrf(pages[1]), "name": "x"}
     same = await browser.post("/launcher/ide/notebook/same", data=sent | {"resources.limits.memory": "8"})
-    for page in [*pages, entrance.text, refused.text, onward.text]:
+        asking = await anyone.get("/ask")
+    for page in [*pages, entrance.text, asking.text, refused.text, onward.text]:
         assert f'<html lang="{code}"' in page
         check(page)
     check(same.text)
