@@ -92,9 +92,9 @@ async def test_every_page_is_well_formed_in_every_language(
         refused = await anyone.post("/sign-in", data={"csrf": token, "login": "x", "password": "y"})
         form = {"csrf": token, "login": ada.slug, "password": PASSWORD, "next": "/open?host=x"}
         onward = await anyone.post("/sign-in", data=form)
+        asking = await anyone.get("/ask")
     sent = {"csrf": csrf(pages[1]), "name": "x"}
     same = await browser.post("/launcher/ide/notebook/same", data=sent | {"resources.limits.memory": "8"})
-        asking = await anyone.get("/ask")
     for page in [*pages, entrance.text, asking.text, refused.text, onward.text]:
         assert f'<html lang="{code}"' in page
         check(page)
