@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etabli.audit.settings import AuditSettings
+from etabli.backup.settings import BackupSettings
 from etabli.catalog.settings import CatalogSettings
 from etabli.components.settings import FrontDoorSettings
 from etabli.engines.process.settings import ProcessSettings
@@ -40,6 +41,7 @@ class Configuration:
     storage: StorageSettings
     audit: AuditSettings
     mail: MailSettings
+    backup: BackupSettings
 
 
 SECTIONS: Mapping[str, type[settings.Section]] = {
@@ -54,6 +56,7 @@ SECTIONS: Mapping[str, type[settings.Section]] = {
     "storage": StorageSettings,
     "audit": AuditSettings,
     "mail": MailSettings,
+    "backup": BackupSettings,
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from etabli.assembly import configuration, parts, processes, revisions, unit
+from etabli.backup import standing
 from etabli.cli import ports
 from etabli.components import child, models, plan, status, supervisor
 from etabli.engines import contract
@@ -48,8 +49,18 @@ class LocalLab:
         """Where the portal answers its operator."""
         return self.layout.socket(processes.PORTAL)
 
+    @property
+    def backups(self) -> ports.Backups:
+        """Its backups."""
+        # Here and not above: what encrypts and signs would cost every command a tenth of a second.
+        from etabli.assembly import keeping  # noqa: PLC0415
+
+        os.environ["PATH"] = processes.search_path(self.environ)
+        return keeping.LocalBackups(self.layout, self.environ)
+
     def up(self, options: ports.StartOptions) -> None:
         """Start the lab; what runs is adopted, what another version started is replaced, services are not touched."""
+        standing.refuse_unfinished(self.layout.data)
         self.layout.make()
         limits.prepare_own_subtree()
         os.environ["PATH"] = processes.search_path(self.environ)
@@ -103,7 +114,7 @@ class LocalLab:
 
     def doctor(self) -> Sequence[ports.Row]:
         """What holds on this machine."""
-        return self._with_parts(_findings)
+        return [*self._with_parts(_findings), self._backup_row()]
 
     def unit(self) -> str:
         """The systemd unit. Its stop leaves components and services to the next start; `etabli down` stops them. Refused to root."""
@@ -142,6 +153,14 @@ class LocalLab:
     def invitation(self) -> str | None:
         """The administrator's one-time link, while there is nobody."""
         return self._first_link(configuration.load(self.layout).lab)
+
+    def _backup_row(self) -> ports.Row:
+        chosen = configuration.load(self.layout).backup
+        notebook = standing.Notebook(settings=chosen, folder=standing.folder(self.layout.data), clock=SystemClock())
+        found = notebook.standing()
+        last = f"last taken {found.last_at:%Y-%m-%d %H:%M} UTC" if found.last_at else found.trouble
+        cure = "docs/administrator/backup.md says how" if not found.configured else found.trouble
+        return ports.Row(("backups", "kept" if found.last_at else "none", last), well=not cure, hint=cure)
 
     def _plan(self) -> models.Plan:
         return plan.load(processes.path(self.layout))

@@ -26,6 +26,7 @@ from etabli.assembly import authorities, bindings, migrations, parts
 from etabli.assembly import configuration as configurations
 from etabli.assembly.configuration import Configuration
 from etabli.audit.service import Audit
+from etabli.backup import standing
 from etabli.catalog.service import Catalog
 from etabli.components import caddy, openbao, seaweedfs, vault_setup
 from etabli.door.service import Door
@@ -148,6 +149,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             settings=configuration.services,
             audit=audit,
             domain=lab.services_domain,
+            deletions_held=partial(standing.deletions_held, layout.data),
         )
         reconciler = Reconciler(rooms)
         yield Lab(

@@ -26,10 +26,15 @@ def current(database: Path) -> str | None:
     return None if row is None else str(row[0])
 
 
+def known(scripts: Path = SCRIPTS) -> frozenset[str]:
+    """Every revision that this version reads."""
+    return frozenset(path.name.partition("_")[0] for path in (scripts / "versions").glob("*_*.py"))
+
+
 def refuse_newer(database: Path, scripts: Path = SCRIPTS) -> None:
     """Refused where a newer Etabli wrote the database."""
     at = current(database)
-    if at is not None and at not in {path.name.partition("_")[0] for path in (scripts / "versions").glob("*_*.py")}:
+    if at is not None and at not in known(scripts):
         raise errors.Refused(
             f"this lab's data was written by a newer Etabli (revision `{at}`)",
             hint="start it with that version, or bring back a copy from the folder `backups` beside the database",

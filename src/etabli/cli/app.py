@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import typer
 
-from etabli.cli import admin, client, lab, output, people, ports, projects, services
+from etabli.cli import admin, backup, client, lab, output, people, ports, projects, services
 from etabli.kernel import errors
 
 EXIT_STATUS: Mapping[type[errors.EtabliError], int] = {
@@ -46,6 +46,7 @@ def create(local: ports.Lab) -> typer.Typer:
     people.add_to(app)
     projects.add_to(app)
     admin.add_to(app)
+    backup.add_to(app, local)
     return app
 
 

@@ -28,12 +28,62 @@ class Row:
     hint: str = ""  # What to do where it is not.
 
 
+@dataclass(frozen=True)
+class RestoreOptions:
+    """What `etabli restore` was told."""
+
+    source: str
+    identity: Path
+    backup: str | None
+    signer: str | None
+    services_run: bool
+    endpoint: str
+    region: str
+
+
+class Backups(Protocol):
+    """Backups of the lab of this machine. Errors are kernel.errors."""
+
+    def take(self) -> str:
+        """Take one of the running lab; what it holds, in words."""
+        ...
+
+    def list(self) -> Sequence[Row]:
+        """Id, when it was taken, its pieces; oldest first."""
+        ...
+
+    def verify(self) -> tuple[str, Sequence[Row]]:
+        """What was looked at, and what is wrong."""
+        ...
+
+    def prune(self) -> str:
+        """Forget what the settings do not keep; what was forgotten, in words."""
+        ...
+
+    def signer(self) -> str:
+        """The public half of what signs them."""
+        ...
+
+    def keygen(self, path: Path) -> str:
+        """A fresh private key in a file; its public half."""
+        ...
+
+    def restore(self, options: RestoreOptions) -> str:
+        """Make the lab of a backup in the empty data folder; what was restored, in words."""
+        ...
+
+
 class Lab(Protocol):
     """One lab of this machine, from the outside. Errors are kernel.errors."""
 
     @property
     def socket(self) -> Path:
         """Where the portal answers its operator."""
+        ...
+
+    @property
+    def backups(self) -> Backups:
+        """Its backups, and what is made of one."""
         ...
 
     def up(self, options: StartOptions) -> None:

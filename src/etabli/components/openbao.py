@@ -1,10 +1,12 @@
-"""OpenBao, the vault: configuration rendered, the component that runs it, and its set-up, which converges from wherever it was killed.
+"""OpenBao, the vault: configuration rendered, the component that runs it, and its set-up, which converges from wherever it was
+killed.
 
 Promises: it answers at `run/vault.sock` alone (0600), and on the loopback of the components' namespace, which its storage needs. It
-unseals itself from a key file. Rights are one policy over the claims of our own tokens: the folder `kv/<preferred_username>/` belongs
-to who a token of audience `vault` names, a person or a project (decision 0002). The root token lives as long as the set-up
-(`vault_setup`). What stays, 0600, is a recovery key, which makes a new one when a later version sets up more, and the lab's own token,
-which reads and writes `lab/`, renews and ends tokens by accessor, and does no more. No audit log: it would hold what is asked.
+unseals itself from a key file. Rights are one policy over the claims of our own tokens: the folder `kv/<preferred_username>/`
+belongs to who a token of audience `vault` names, a person or a project (decision 0002). The root token lives as long as the set-up
+(`vault_setup`). What stays, 0600, is a recovery key, which makes a new one when a later version sets up more, the lab's own token,
+which reads and writes `lab/`, renews and ends tokens by accessor, and does no more, and the backup's, which takes a snapshot
+(encrypted by the seal) and does no more. No audit log: it would hold what is asked.
 
 Refused: a vault whose recovery key is lost but whose data is not ours to throw away is moved aside, never deleted.
 """
@@ -33,6 +35,7 @@ RECOVERY = (
     "openbao-recovery.json"  # {"recovery_key", "root_token" (until it is revoked), "applied": digest of the set-up}
 )
 LAB_TOKEN = "openbao-lab.token"
+BACKUP_TOKEN = "openbao-backup.token"
 
 
 def component(layout: Layout, lab: LabSettings, *, needs: tuple[str, ...] = ()) -> models.Component:

@@ -15,6 +15,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
@@ -61,6 +62,15 @@ path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
 """
 
+SNAPSHOT = "sys/storage/raft/snapshot"
+BACKUP = f"""
+path "{SNAPSHOT}" {{ capabilities = ["read"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+path "auth/token/renew-self" {{ capabilities = ["update"] }}
+"""
+# The tokens that stay, by their policy: the lab's own, and the backup's.
+STAYING: Mapping[str, str] = {"lab": openbao.LAB_TOKEN, "backup": openbao.BACKUP_TOKEN}
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -82,13 +92,14 @@ async def ensure_vault_ready(
     way = transport or httpx.AsyncHTTPTransport(uds=str(layout.socket(openbao.SOCKET)))
     async with httpx.AsyncClient(transport=way, base_url="http://vault/v1/", timeout=TIMEOUT_S) as client:
         kept = await _initialised(client, layout)
-        await _active(client, clock)
+        await wait_until_active(client, clock)
         wanted = _digest(lab)
-        if kept.applied == wanted and await _is_good(client, _read_lab_token(layout)):
+        if kept.applied == wanted and all([await _is_good(client, _read(layout, name)) for name in STAYING.values()]):
             return
         root = await _root(client, layout, kept)
         await _apply(client, root, lab)
-        await _make_lab_token(client, root, layout)
+        for policy, name in STAYING.items():
+            await _make_token(client, root, layout.keys / name, policy=policy)
         await _call(client, "POST", "auth/token/revoke-self", root)
         _keep(layout, replace(kept, root_token=None, applied=wanted))
         log.info("vault set up")
@@ -110,7 +121,8 @@ async def _initialised(client: httpx.AsyncClient, layout: Layout) -> Kept:
     return kept
 
 
-async def _active(client: httpx.AsyncClient, clock: Clock) -> None:
+async def wait_until_active(client: httpx.AsyncClient, clock: Clock) -> None:
+    """Until it answers and is unsealed. Unavailable where that takes too long."""
     deadline = clock.monotonic() + READY_WITHIN.total_seconds()
     while True:
         try:
@@ -146,7 +158,7 @@ async def _apply(client: httpx.AsyncClient, root: str, lab: LabSettings) -> None
     accessor = (await _call(client, "GET", "sys/auth", root))["data"]["jwt/"]["accessor"]
     await _call(client, "POST", "auth/jwt/config", root, body=_sign_in(lab))
     await _call(client, "POST", "auth/jwt/role/lab", root, body=_role())
-    policies = {"own-folder": OWN_FOLDER.replace("ACCESSOR", accessor), "lab": LAB}
+    policies = {"own-folder": OWN_FOLDER.replace("ACCESSOR", accessor), "lab": LAB, "backup": BACKUP}
     for name, policy in policies.items():
         await _call(client, "PUT", f"sys/policies/acl/{name}", root, body={"policy": policy})
 
@@ -180,23 +192,23 @@ def _role() -> Body:
     }
 
 
-async def _make_lab_token(client: httpx.AsyncClient, root: str, layout: Layout) -> None:
-    """The lab's token, drawn here and written before the vault knows it, so that no kill loses or doubles one."""
-    token = files.write_once(layout.keys / openbao.LAB_TOKEN, secrets.token_urlsafe(32)).decode()
+async def _make_token(client: httpx.AsyncClient, root: str, path: Path, *, policy: str) -> None:
+    """A token that stays, drawn here and written before the vault knows it, so that no kill loses or doubles one."""
+    token = files.write_once(path, secrets.token_urlsafe(32)).decode()
     if await _is_good(client, token):
         return
     body = {
         "id": token,
-        "display_name": "lab",
-        "policies": ["lab"],
+        "display_name": policy,
+        "policies": [policy],
         "no_default_policy": True,
         "period": f"{int(LAB_PERIOD.total_seconds())}s",
     }
     await _call(client, "POST", "auth/token/create-orphan", root, body=body)
 
 
-def _read_lab_token(layout: Layout) -> str:
-    path = layout.keys / openbao.LAB_TOKEN
+def _read(layout: Layout, name: str) -> str:
+    path = layout.keys / name
     return path.read_text() if path.exists() else ""
 
 
@@ -231,7 +243,7 @@ def _reason(answer: httpx.Response) -> str:
 
 def _digest(lab: LabSettings) -> str:
     """Of all that the set-up wants: another one is brought in at the next start."""
-    wanted = [_sign_in(lab), _role(), OWN_FOLDER, LAB]
+    wanted = [_sign_in(lab), _role(), OWN_FOLDER, LAB, BACKUP]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 

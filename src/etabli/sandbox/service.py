@@ -17,6 +17,7 @@ from etabli.kernel.clock import Clock
 from etabli.kernel.processes import ProcessRef
 from etabli.sandbox import (
     background,
+    carrying,
     doctor,
     grounds,
     holder,
@@ -230,6 +231,14 @@ class Sandboxes:
         """Remove a folder or file, whoever of the ground owns what is in it. Absent is success."""
         await self._hand_over(ground, path, to="nobody")
 
+    def carrying(self, project_id: str, path: Path) -> tuple[str, ...]:
+        """The command that carries a folder of a project out, file by file (`carrying`), whether its ground stands or not."""
+        return carrying.command(self._of_project(project_id), str(path))
+
+    async def hand_to_project(self, project_id: str, path: Path) -> None:
+        """As `give`, for a project whose ground does not stand: a volume that was brought back."""
+        await self._spawner.ask(ownership.HandOver(path, self._of_project(project_id), "project"), bool)
+
     def write_hosts(self, folder: Path, names: Mapping[str, str]) -> None:
         """Write host name → address to `folder`, which a pod's sandboxes mount at HOSTS_FOLDER; they see changes at once."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -250,6 +259,11 @@ class Sandboxes:
         found = self._grounds.plan(ground.id, enclave=not ground.gateway).identities
         if found is None:
             raise errors.Refused("sandboxes do not run in an enclave")
+        return found
+
+    def _of_project(self, project_id: str) -> ids.Identities:
+        found = self._grounds.plan(project_id, enclave=False).identities
+        assert found is not None, "only an enclave has none"
         return found
 
     async def _hand_over(self, ground: models.Ground, path: Path, *, to: str) -> None:

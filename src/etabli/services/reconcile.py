@@ -6,7 +6,7 @@ MIN_NOTICE after that by a clock that cannot jump.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Protocol
 
@@ -56,6 +56,8 @@ class Rooms(Protocol):
     def audit(self) -> Audit: ...
     @property
     def settings(self) -> ServicesSettings: ...
+    @property
+    def deletions_held(self) -> Callable[[], bool]: ...
 
 
 class Reconciler:
@@ -329,6 +331,8 @@ class Reconciler:
     async def _remove(self, record: store.Record) -> None:
         service = record.service
         await self._move(service, models.State.DELETING)
+        if self._rooms.deletions_held():
+            raise errors.Unavailable("a backup begins: nothing is removed meanwhile", retry_after=FIRST_RETRY)
         await self._rooms.door.withdraw(service_id=service.id)
         await self._rooms.people.end_token(service_id=service.id)
         if (handle := await self._known_handle(record)) is not None:

@@ -47,6 +47,7 @@ class Rooms:
     settings: ServicesSettings
     audit: Audit
     domain: str  # Under which every service has its host.
+    deletions_held: Callable[[], bool] = lambda: False  # Whether nothing may be removed for good now.
 
 
 class Services:

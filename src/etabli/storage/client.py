@@ -113,9 +113,11 @@ class Client:
     ) -> httpx.Response:
         url = f"{self._origin}{path}" + (f"?{urlencode(query)}" if query else "")
         signed = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
-        keys = BotoCredentials(self._keys.access_key, self._keys.secret_key, self._keys.token)
-        S3SigV4Auth(keys, "s3", self._region).add_auth(signed)
+        S3SigV4Auth(self._signing_keys(), "s3", self._region).add_auth(signed)
         return await self._send(httpx.Request(method, url, headers=dict(signed.headers.items()), content=body))
+
+    def _signing_keys(self) -> BotoCredentials:
+        return BotoCredentials(self._keys.access_key, self._keys.secret_key, self._keys.token)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -126,10 +128,11 @@ class Client:
             ) from error
         if answer.is_success:
             return answer
-        raise _failure(answer)
+        raise failure(answer)
 
 
-def _failure(answer: httpx.Response) -> errors.StoreUnavailable | errors.StoreRefused:
+def failure(answer: httpx.Response) -> errors.StoreUnavailable | errors.StoreRefused:
+    """What an answer that is no success says."""
     code = _code(answer.content) or f"HTTP {answer.status_code}"
     if answer.is_server_error:
         return errors.StoreUnavailable(f"the object store failed: `{code}`", hint="try again in a moment")

@@ -1,0 +1,1 @@
+"""Backups, from sealed pieces to a lab made anew."""
