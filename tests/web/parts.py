@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 
 from etabli.audit.service import Audit
+from etabli.backup.settings import BackupSettings
+from etabli.backup.standing import Notebook
 from etabli.catalog import context
 from etabli.catalog.service import Catalog
 from etabli.catalog.settings import BUILTIN, CatalogEntry, CatalogSettings
@@ -232,6 +234,7 @@ async def rooms(
             lab=lab,
             audit=audit,
             shelf=Shelf(),
+            backups=Notebook(settings=BackupSettings(), folder=layout.data / "backup", clock=clock),
         )
     finally:
         working.cancel()

@@ -57,6 +57,7 @@ RETRY = timedelta(seconds=1)
 TEND = timedelta(days=1)  # The lab's own vault token lives 30 days after each renewal.
 SWEEP = timedelta(minutes=1)
 COPY = timedelta(hours=1)  # Between two looks whether a day of the audit log is complete.
+LOOK = timedelta(minutes=1)  # Between two looks at whether a backup is due.
 SHUTDOWN_SECONDS = 3  # Streams of pages end with the portal; browsers come back by themselves.
 
 
@@ -205,6 +206,7 @@ def web_rooms(lab: Lab) -> WebRooms:
         lab=lab.configuration.lab,
         audit=lab.audit,
         shelf=lab.own_bucket,
+        backups=_notebook(lab),
     )
 
 
@@ -230,6 +232,7 @@ async def _background(lab: Lab, notices_due: Callable[[], Awaitable[None]]) -> A
                 lab.clock, lambda: vault_setup.ensure_vault_ready(lab.layout, lab.configuration.lab, clock=lab.clock)
             ),
             "environments": lab.environments.warm(),
+            "backups": _every(lab.clock, LOOK, partial(_back_up, lab), at_once=False),
             "authority": _until_done(lab.clock, lambda: _export_root(lab)),
         }.items()
     ]
@@ -284,6 +287,23 @@ async def _tend_audit(lab: Lab) -> None:
         await lab.audit.tend(lab.own_bucket, lab.configuration.audit)
     except errors.Unavailable as error:
         log.info("audit log not copied yet", reason=error.message)
+
+
+def _notebook(lab: Lab) -> standing.Notebook:
+    folder = standing.folder(lab.layout.data)
+    return standing.Notebook(settings=lab.configuration.backup, folder=folder, clock=lab.clock)
+
+
+async def _back_up(lab: Lab) -> None:
+    """Take a backup when its turn has come, then forget those that are not kept: in processes that outlive this one and give way."""
+    if not _notebook(lab).is_due():
+        return
+    for words in (("backup", "now"), ("backup", "prune")):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "etabli.main", *words, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        )
+        if await process.wait() != 0:
+            return  # It said why on standard error, which is the portal's log, and in what `doctor` reads.
 
 
 async def _export_root(lab: Lab) -> None:

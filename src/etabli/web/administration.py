@@ -6,3 +6,8 @@ from etabli.web.pages import admin_audit, admin_invitations
 
 PAGES = (admin_audit, admin_invitations)
 API = (audit_api, entry_api)
+from etabli.web.api import admin_backups as backups_api
+from etabli.web.pages import admin_audit
+
+PAGES = (admin_audit,)
+API = (audit_api, backups_api)

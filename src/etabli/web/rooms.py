@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from etabli.audit.ports import Shelf
 from etabli.audit.service import Audit
+from etabli.backup.standing import Notebook
 from etabli.catalog.service import Catalog
 from etabli.door.service import Door
 from etabli.identity.service import Identity
@@ -28,3 +29,4 @@ class Rooms:
     lab: LabSettings
     audit: Audit
     shelf: Shelf  # The lab's own bucket.
+    backups: Notebook
