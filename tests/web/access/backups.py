@@ -1,0 +1,8 @@
+"""Routes of how backups stand."""
+
+from etabli.identity.token_models import Scope
+from tests.web.access.rules import ADMINS, Route
+
+ROUTES = {
+    "GET /api/v1/admin/backups": Route(ADMINS, scopes=(Scope.ADMIN,)),
+}
