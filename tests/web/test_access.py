@@ -10,15 +10,13 @@ from etabli.identity.requests import Asking
 from etabli.identity.token_models import Scope
 from etabli.kernel import ids
 from tests.identity.authenticator import Authenticator
-from tests.web.access import account, entry, factors, projects, services
-from tests.web.access import account, backups, factors, projects, services
+from tests.web.access import account, backups, entry, factors, projects, services
 from tests.web.access import lab as lab_routes
 from tests.web.access.rules import Outcome, Route, Who
 from tests.web.access.world import World, launched, made
 from tests.web.lab import Lab
 
-SECTIONS = (lab_routes, entry, services, account, factors, projects)
-SECTIONS = (lab_routes, services, account, factors, projects, backups)
+SECTIONS = (lab_routes, entry, services, account, factors, projects, backups)
 SAFE = {"GET", "HEAD"}
 
 
