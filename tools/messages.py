@@ -22,7 +22,9 @@ FOLDER = SOURCES / "web/messages"
 # Rooms whose errors people meet in pages; the others speak to the operator.
 ROOMS = ("catalog", "door", "engines", "environments", "identity", "kernel", "mail", "services", "web")
 METHODS = [("**/templates/**.html", "jinja2"), ("**/templates/**.txt", "jinja2"), ("**.py", "python")]
-OPTIONS = {method: {"trimmed": "true", "newstyle_gettext": "true"} for method, kind in METHODS if kind == "jinja2"}
+# Not silent: a template that the extractor cannot read would lose all its messages.
+READ_AS = {"trimmed": "true", "newstyle_gettext": "true", "extensions": "jinja2.ext.do", "silent": "false"}
+OPTIONS = {method: READ_AS for method, kind in METHODS if kind == "jinja2"}
 # Functions and variables that make sentences which reach people by another way than an error's own text.
 MARK = "N_"
 MADE = datetime(2026, 11, 24, tzinfo=UTC)  # Kept still: a catalogue changes when its messages do.

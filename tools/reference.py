@@ -97,7 +97,7 @@ def settings_page() -> str:
 def commands_page() -> str:
     """Every command, its arguments and its options."""
     nowhere = settings.Layout(data=Path("/data"), run=Path("/run"))
-    root = typer.main.get_command(app.create(local.LocalLab(layout=nowhere, environ={})))
+    root = typer.main.get_command(app.create(local.LocalLab(layout=nowhere, environ={}), environ={}))
     lines = [
         "# Commands",
         "",

@@ -14,7 +14,8 @@ from etabli.kernel import settings
 def main() -> int:
     """Run what was typed; the exit status."""
     layout = settings.default_layout(os.environ)
-    return app.run(app.create(local.LocalLab(layout=layout, environ=dict(os.environ))))
+    environ = dict(os.environ)
+    return app.run(app.create(local.LocalLab(layout=layout, environ=environ), environ=environ))
 
 
 if __name__ == "__main__":

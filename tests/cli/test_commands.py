@@ -50,7 +50,8 @@ class Terminal:
 
     async def type(self, *words: str) -> Said:
         self.patch.setattr(sys, "argv", ["etabli", *words])
-        commands = app.create(LocalLab(layout=self.layout, environ={}))
+        environ = {"HOME": str(self.layout.data)}
+        commands = app.create(LocalLab(layout=self.layout, environ=environ), environ=environ)
         self.captured.readouterr()
         status = await asyncio.to_thread(app.run, commands)
         return Said(status, *self.captured.readouterr())
@@ -226,7 +227,9 @@ async def test_a_lab_that_is_not_there_is_said(
     layout: settings.Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["etabli", *words])
-    status = await asyncio.to_thread(app.run, app.create(LocalLab(layout=layout, environ={})))
+    status = await asyncio.to_thread(
+        app.run, app.create(LocalLab(layout=layout, environ={}), environ={"HOME": str(layout.data)})
+    )
     out, err = capsys.readouterr()
     assert (status, out) == (UNAVAILABLE, "")
     assert err == (

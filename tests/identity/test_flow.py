@@ -60,7 +60,13 @@ def application(identity: service.Identity) -> FastAPI:
     async def refused(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, status_code=400)
 
-    app.include_router(api.router(identity.provider))
+    machines = api.router(
+        identity.provider,
+        devices=identity.devices,
+        access_tokens=identity.access_tokens,
+        address_of=lambda _request: "127.0.0.1",
+    )
+    app.include_router(machines)
     app.include_router(pages.router(identity.provider, current_user=current_user, sign_in=sign_in))
     app.add_exception_handler(errors.Refused, refused)
     return app

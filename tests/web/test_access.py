@@ -1,5 +1,7 @@
 """The access matrix: every route that the router knows, asked by everybody, answers each as its table says."""
 
+import importlib
+import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -10,13 +12,11 @@ from etabli.identity.requests import Asking
 from etabli.identity.token_models import Scope
 from etabli.kernel import ids
 from tests.identity.authenticator import Authenticator
-from tests.web.access import account, backups, entry, factors, projects, services
-from tests.web.access import lab as lab_routes
+from tests.web import access
 from tests.web.access.rules import Outcome, Route, Who
 from tests.web.access.world import World, launched, made
 from tests.web.lab import Lab
 
-SECTIONS = (lab_routes, entry, services, account, factors, projects, backups)
 SAFE = {"GET", "HEAD"}
 
 
@@ -78,9 +78,10 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
 def table() -> dict[str, Route]:
     """Every section's lines; none twice."""
     lines: dict[str, Route] = {}
-    for section in SECTIONS:
-        assert not lines.keys() & section.ROUTES.keys()
-        lines |= section.ROUTES
+    for found in pkgutil.iter_modules(access.__path__):
+        section: dict[str, Route] = getattr(importlib.import_module(f"{access.__name__}.{found.name}"), "ROUTES", {})
+        assert not lines.keys() & section.keys()
+        lines |= section
     return lines
 
 

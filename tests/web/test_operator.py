@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 import uvicorn
 
-from etabli.cli.client import Client
+from etabli.cli.client import Client, operated
 from etabli.identity import models
 from etabli.kernel import errors
 from etabli.services.models import State
@@ -35,9 +35,9 @@ async def socket(lab: Lab, tmp_path: Path) -> AsyncIterator[Path]:
 @contextmanager
 def called(socket: Path, *, acting_as: str | None) -> Iterator[Client]:
     """The client, its connections closed at the end: a command's process ends, a test's goes on."""
-    client = Client(socket, acting_as=acting_as)
+    client = operated(socket, acting_as=acting_as)
     yield client
-    client._http.close()
+    client.close()
 
 
 async def test_the_command_line_launches_lists_extends_and_deletes(lab: Lab, ada: models.User, socket: Path) -> None:

@@ -70,6 +70,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
     pages += ["/account/security", "/account/sessions", "/prove"]
     pages += ["/design", "/account/notifications", "/admin/invitations"]
+    pages += ["/account/tokens?done=token", "/device?code=x&done=yes"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/admin/audit"]
@@ -101,6 +102,8 @@ async def test_every_page_is_well_formed_in_every_language(
     check(same.text)
     for path in ("/", "/services", "/catalog", "/account"):
         check((await browser.get(path, headers={"Etabli-Part": "1"})).text)
+    asked = await lab.rooms.identity.devices.ask(form={"client_id": "etabli-cli", "scope": "read"}, address="192.0.2.9")
+    check((await browser.post("/device", data={"csrf": csrf(pages[1]), "code": asked.user_code})).text)
     renderer: Renderer = lab.web.state.renderer
     left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")} - renderer.rendered(
         code

@@ -1,5 +1,6 @@
 """Tokens at the API: what each scope opens, what none does, and that pages take none."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,7 @@ import httpx
 from etabli.identity import models, tokens
 from etabli.identity.token_models import Issued, Scope
 from etabli.web.problems import MEDIA_TYPE
-from tests.web.lab import Lab
+from tests.web.lab import Lab, csrf
 
 
 @asynccontextmanager
@@ -116,3 +117,51 @@ async def test_the_description_of_the_api_says_which_scope_each_route_takes(brow
     security = described["paths"]
     assert security["/api/v1/services"]["post"]["security"] == [{"token": ["services"]}, {"session": []}]
     assert security["/api/v1/tokens"]["post"]["security"] == [{"session": []}]
+
+
+async def test_a_token_is_made_on_a_page_without_scripts_and_its_secret_is_shown_once(
+    browser: httpx.AsyncClient, lab: Lab
+) -> None:
+    token = csrf((await browser.get("/account/tokens")).text)
+    form = {"csrf": token, "name": "From R", "scopes": ["read", "services"], "days": "7"}
+    made = await browser.post("/account/tokens", data=form)
+    secret = re.search(r"etabli_pat_\w{49}", made.text)
+    assert secret is not None
+    page = (await browser.get("/account/tokens")).text
+    assert ("From R" in page, secret[0] in page, "read · services" in page) == (True, False, True)
+    async with program(lab, secret[0]) as client:
+        assert (await client.get("/api/v1/me")).status_code == 200
+        (token_id,) = re.findall(r"/account/tokens/(\w+)/end", page)
+        await browser.post(f"/account/tokens/{token_id}/end", data={"csrf": token})
+        assert (await client.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_wrong_form_keeps_what_was_typed(browser: httpx.AsyncClient) -> None:
+    token = csrf((await browser.get("/account/tokens")).text)
+    form = {"csrf": token, "name": "My script", "days": "9999999999999999999", "scopes": ["nothing"]}
+    refused = await browser.post("/account/tokens", data=form)
+    assert refused.status_code == 422
+    assert 'value="My script"' in refused.text
+    assert "Choose at least one" in refused.text
+    assert "Between 1 and 365 days" in refused.text
+
+
+async def test_a_link_to_the_device_page_agrees_to_nothing_and_leads_nowhere_else(
+    lab: Lab, browser: httpx.AsyncClient
+) -> None:
+    asked = await lab.rooms.identity.devices.ask(form={"client_id": "etabli-cli", "scope": "read"}, address="192.0.2.9")
+    page = await browser.get("/device", params={"code": asked.user_code, "next": "//evil.example", "decision": "yes"})
+    assert asked.user_code in page.text
+    shown = await browser.post("/device", data={"csrf": csrf(page.text), "code": asked.user_code})
+    assert "192.0.2.9" in shown.text
+    assert "not where you are" in shown.text
+    foreign = await browser.post("/device/decide", data={"code": asked.user_code, "decision": "yes"})
+    assert foreign.status_code == 403
+    async with lab.browser() as nobody:
+        led = await nobody.get("/device", params={"code": asked.user_code})
+    assert led.headers["location"] == f"/sign-in?next=%2Fdevice%3Fcode%3D{asked.user_code}"
+
+
+async def test_a_code_of_markup_is_shown_as_text(browser: httpx.AsyncClient) -> None:
+    page = await browser.get("/device", params={"code": '"><script>alert(1)</script>'})
+    assert "<script>alert" not in page.text

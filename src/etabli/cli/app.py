@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import typer
 
-from etabli.cli import admin, backup, client, lab, output, people, ports, projects, services
+from etabli.cli import access, admin, backup, client, lab, output, people, ports, projects, services, stored
 from etabli.kernel import errors
 
 EXIT_STATUS: Mapping[type[errors.EtabliError], int] = {
@@ -21,8 +21,8 @@ EXIT_STATUS: Mapping[type[errors.EtabliError], int] = {
 }
 
 
-def create(local: ports.Lab) -> typer.Typer:
-    """Every command, over one lab of this machine."""
+def create(local: ports.Lab, *, environ: Mapping[str, str]) -> typer.Typer:
+    """Every command, over one lab of this machine and those that it is signed in to."""
     app = typer.Typer(
         name="etabli",
         help="A self-service data lab for statisticians and data scientists.",
@@ -31,16 +31,22 @@ def create(local: ports.Lab) -> typer.Typer:
         add_completion=False,
     )
 
+    store = stored.Store(environ)
+
     @app.callback()
     def _start(
         context: typer.Context,
         acting_as: str = typer.Option(
             None, "--as", metavar="WHO", envvar="ETABLI_AS", help="Act as this person; else the first administrator."
         ),
+        elsewhere: str = typer.Option(
+            None, "--lab", metavar="ADDRESS", envvar="ETABLI_LAB", help="A lab that runs elsewhere; see `login`."
+        ),
     ) -> None:
-        context.obj = calling = client.Client(local.socket, acting_as=acting_as)
+        context.obj = calling = _calling(local, store, environ, elsewhere=elsewhere, acting_as=acting_as)
         context.call_on_close(calling.close)
 
+    access.add_to(app, store)
     lab.add_to(app, local)
     services.add_to(app)
     people.add_to(app)
@@ -66,6 +72,22 @@ def run(app: typer.Typer) -> int:
     except BrokenPipeError:
         return _unread()
     return 0
+
+
+def _calling(
+    local: ports.Lab, store: stored.Store, environ: Mapping[str, str], *, elsewhere: str | None, acting_as: str | None
+) -> client.Client:
+    """The lab that a command means: the one named, else the one of this machine, else the one last signed in to."""
+    origin = client.origin_of(elsewhere) if elsewhere else None
+    if origin is None and (acting_as or local.socket.exists()):
+        return client.operated(local.socket, acting_as=acting_as)
+    known = store.read()
+    origin = origin or known.default
+    if origin is None:
+        return client.operated(local.socket, acting_as=acting_as)
+    if acting_as and elsewhere:
+        raise errors.Invalid("`--as` is for the operator of this machine's lab", hint="elsewhere, who signed in acts")
+    return client.remote(origin, environ.get("ETABLI_TOKEN") or known.tokens.get(origin))
 
 
 def _unread() -> int:

@@ -37,6 +37,11 @@ class AccessTokens:
         self._settings = settings
         self._limits = limiter
 
+    @property
+    def longest_days(self) -> int:
+        """Days that a token lives at most."""
+        return self._settings.token_days
+
     async def issue(self, *, by: models.User, name: str, scopes: Sequence[Scope], days: int) -> token_models.Issued:
         """Make a token for a person. Invalid by field; QuotaExceeded past `MOST` live ones."""
         name = accounts.tidy(name)
@@ -76,6 +81,14 @@ class AccessTokens:
         mine = (AccessTokenRow.user_id == user_id, AccessTokenRow.ended_at.is_(None))
         async with self._database.session() as session:
             return await queries.count(session, update(AccessTokenRow).where(*mine).values(ended_at=self._clock.now()))
+
+    async def revoke(self, *, secret: str) -> None:
+        """End the token that a program shows: its own. Not good already is well (RFC 7009, 2.2)."""
+        this = (AccessTokenRow.token_hash == opaque.digest(secret), AccessTokenRow.ended_at.is_(None))
+        async with self._database.session() as session:
+            ended = await queries.count(session, update(AccessTokenRow).where(*this).values(ended_at=self._clock.now()))
+        if ended:
+            log.info("token revoked by who holds it")
 
     async def find(self, *, secret: str, address: str) -> token_models.Bearer:
         """Who a token speaks for. WrongToken, one answer for all that is not good; TooManyAttempts past the limit on those."""

@@ -63,6 +63,16 @@ class Limits:
             _bucket(f"asking from {address}", self._settings.asks_at_once, pause),
         )
 
+    def device_bucket(self, *, address: str) -> Bucket:
+        """The limit on programs that ask for a token from one address."""
+        return _bucket(f"device {address}", self._settings.address_failures, self._settings.address_pause_seconds)
+
+    def code_buckets(self, *, user_id: str, address: str) -> tuple[Bucket, ...]:
+        """The limits on wrong codes that one person types, and that are typed at one address."""
+        chosen = self._settings
+        mine = _bucket(f"code {user_id}", chosen.pair_failures, chosen.pair_pause_seconds)
+        return mine, _bucket(f"codes {address}", chosen.address_failures, chosen.address_pause_seconds)
+
     async def take(self, buckets: Sequence[Bucket]) -> None:
         """Count one attempt. TooManyAttempts, and nothing counted, where one of the buckets is full."""
         now = self._clock.now()

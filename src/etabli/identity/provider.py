@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import structlog
 
-from etabli.identity import clients, errors, issuer, keys, models, opaque, queries
+from etabli.identity import clients, devices, errors, issuer, keys, models, opaque, queries
 from etabli.identity.store import CodeRow, UserRow
 from etabli.kernel import errors as kernel_errors
 from etabli.kernel import ids
@@ -70,12 +70,14 @@ class Provider:
             "issuer": origin,
             "authorization_endpoint": f"{origin}/oidc/authorize",
             "token_endpoint": f"{origin}/oidc/token",
+            "device_authorization_endpoint": f"{origin}/oidc/device_authorization",  # RFC 8628, 4.
+            "revocation_endpoint": f"{origin}/oidc/revoke",
             "userinfo_endpoint": f"{origin}/oidc/userinfo",
             "jwks_uri": f"{origin}/oidc/jwks",
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code"],
+            "grant_types_supported": ["authorization_code", devices.GRANT],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [keys.ALGORITHM],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],

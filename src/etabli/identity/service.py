@@ -6,6 +6,7 @@ from etabli.audit.service import Audit
 from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
 from etabli.identity.data_classes import DataClasses
+from etabli.identity.devices import Devices
 from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
 from etabli.identity.keys import KeyRing
@@ -39,6 +40,7 @@ class Identity:
     projects: Projects
     service_tokens: ServiceTokens
     access_tokens: AccessTokens
+    devices: Devices
     keys: KeyRing
     issuer: Issuer
     clients: Clients
@@ -57,6 +59,7 @@ class Identity:
         """Write down what expired, forget what is no longer needed, rotate keys. Repeating it is safe."""
         await self.sessions.sweep()
         await self.access_tokens.sweep()
+        await self.devices.sweep()
         await self.invitations.sweep()
         await self.requests.sweep()
         await self.provider.sweep()
@@ -106,6 +109,7 @@ def build(
         requests=Requests(database=database, clock=clock, settings=settings, invitations=invitations, limiter=limits),
         service_tokens=ServiceTokens(database=database, clock=clock),
         access_tokens=AccessTokens(database=database, clock=clock, settings=settings, limiter=limits),
+        devices=Devices(database=database, clock=clock, settings=settings, limiter=limits, origin=origin),
         keys=ring,
         issuer=issuer,
         clients=clients,

@@ -88,3 +88,25 @@ class AccessTokenRow(Table):
             last_address=self.last_address,
             ended_at=self.ended_at,
         )
+
+
+class DeviceRow(Table):
+    """A program that asks its person for a token (RFC 8628)."""
+
+    __tablename__ = "device_grants"
+    __table_args__ = (Index("device_grants_expiry", "expires_at"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    device_hash: Mapped[str] = mapped_column(HASH, unique=True)
+    user_hash: Mapped[str] = mapped_column(HASH, unique=True)
+    name: Mapped[str] = mapped_column(NAME)
+    address: Mapped[str] = mapped_column(ADDRESS)
+    scopes: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    interval_seconds: Mapped[int]
+    polled_at: Mapped[datetime | None]
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    agreed: Mapped[bool] = mapped_column(default=False)
+    decided_at: Mapped[datetime | None]
+    spent_at: Mapped[datetime | None]

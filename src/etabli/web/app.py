@@ -26,9 +26,11 @@ from etabli.web.pages import (
     account_picture,
     account_security,
     account_sessions,
+    account_tokens,
     asking,
     catalog,
     design,
+    device,
     entrance,
     home,
     launcher,
@@ -61,6 +63,8 @@ PAGES = (
     account_notifications,
     live_pages,
     *administration.PAGES,
+    account_tokens,
+    device,
 )
 API = (identity_api, account_api, people_api, projects_api, catalog_api, services_api, tokens_api, *administration.API)
 API_PREFIX = "/api/v1"
@@ -89,7 +93,13 @@ def create(rooms: Rooms) -> FastAPI:
     for room in API:
         app.include_router(room.router, prefix=API_PREFIX)
     provider = rooms.identity.provider
-    app.include_router(openid_api.router(provider), include_in_schema=False)
+    machines = openid_api.router(
+        provider,
+        devices=rooms.identity.devices,
+        access_tokens=rooms.identity.access_tokens,
+        address_of=lambda request: str(request.state.caller.address),
+    )
+    app.include_router(machines, include_in_schema=False)
     app.include_router(openid_pages.router(provider, current_user=visitors.current_user, sign_in=shell.to_sign_in))
     app.add_api_route(walls.HEALTH, _health, include_in_schema=False)
     app.add_api_route("/static/{path:path}", _static, include_in_schema=False)

@@ -16,7 +16,4 @@ ROUTES = {
     "GET /account/security": Route(SIGNED_IN),
     "GET /account/sessions": Route(SIGNED_IN),
     "POST /account/sessions/{session_id}/end": Route(OWN),
-    "GET /api/v1/tokens": Route(SIGNED_IN),
-    "POST /api/v1/tokens": Route(SIGNED_IN, json={"name": "x", "scopes": ["read"]}),
-    "DELETE /api/v1/tokens/{token_id}": Route(OWN),
 }

@@ -27,6 +27,8 @@ ROUTES = {
     "GET /oidc/jwks": Route(ANYONE),
     "GET /oidc/authorize": Route(UNKNOWN, query={"client_id": "x"}),
     "POST /oidc/token": Route(everybody(SIGN_IN)),  # 401: an unknown client.
+    "POST /oidc/device_authorization": Route(ANYONE, form={"client_id": "etabli-cli", "scope": "read"}),
+    "POST /oidc/revoke": Route(ANYONE, form={"token": "x"}),
     "GET /oidc/userinfo": Route(everybody(SIGN_IN)),
     "POST /oidc/userinfo": Route(everybody(SIGN_IN)),
     "GET /api/v1/me": Route(SIGNED_IN, scopes=EVERY),
