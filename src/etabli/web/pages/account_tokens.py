@@ -10,9 +10,9 @@ from starlette.responses import Response
 from etabli.identity.token_models import Issued, Scope
 from etabli.kernel import errors
 from etabli.web import problems, shell
-from etabli.web.pages.entrance import TEXT, faults_of
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
+from etabli.web.shell import TEXT, faults_of
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()

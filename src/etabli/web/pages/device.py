@@ -11,8 +11,8 @@ from starlette.responses import Response
 from etabli.identity import limits
 from etabli.kernel import errors
 from etabli.web import problems, shell
-from etabli.web.pages.entrance import TEXT
 from etabli.web.rooms import Rooms
+from etabli.web.shell import TEXT
 from etabli.web.visitors import Person, Visitor
 
 router = shell.router()
