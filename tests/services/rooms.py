@@ -22,6 +22,7 @@ from etabli.kernel.clock import ManualClock
 from etabli.kernel.events import Events
 from etabli.services import ports
 from etabli.services.models import Launch, Service, State
+from etabli.services.recent import RecentLaunches
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms, Services
 from etabli.services.settings import ServicesSettings
@@ -160,6 +161,7 @@ class Lab:
         lab = settings.LabSettings()
         rooms = Rooms(
             store=Store(database=self.database),
+            recent=RecentLaunches(database=self.database),
             people=bindings.People(self.identity),
             charts=self.charts,
             environments=self.environments,

@@ -26,6 +26,7 @@ from etabli.kernel.settings import LabSettings, Layout
 from etabli.mail.service import Mail
 from etabli.mail.settings import MailSettings
 from etabli.services import ports
+from etabli.services.recent import RecentLaunches
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms as ServiceRooms
 from etabli.services.service import Services
@@ -207,6 +208,7 @@ async def rooms(
     audit = Audit(database=database, clock=clock)
     beneath = ServiceRooms(
         store=Store(database=database),
+        recent=RecentLaunches(database=database),
         people=People(identity),
         charts=Charts(catalog, lab, identity),
         environments=Environments(),

@@ -88,6 +88,7 @@ async def test_every_page_is_well_formed_in_every_language(
     pages = await visit(lab, ada, browser)
     async with lab.browser() as anyone:
         anyone.headers["Accept-Language"] = code
+        outside = await anyone.get("/")
         entrance = await anyone.get("/sign-in?next=/open?host=x")
         token = csrf(entrance.text)
         refused = await anyone.post("/sign-in", data={"csrf": token, "login": "x", "password": "y"})
@@ -96,7 +97,7 @@ async def test_every_page_is_well_formed_in_every_language(
         asking = await anyone.get("/ask")
     sent = {"csrf": csrf(pages[1]), "name": "x"}
     same = await browser.post("/launcher/ide/notebook/same", data=sent | {"resources.limits.memory": "8"})
-    for page in [*pages, entrance.text, asking.text, refused.text, onward.text]:
+    for page in [*pages, outside.text, entrance.text, asking.text, refused.text, onward.text]:
         assert f'<html lang="{code}"' in page
         check(page)
     check(same.text)

@@ -38,6 +38,7 @@ from etabli.kernel.clock import Clock, SystemClock
 from etabli.mail.service import Mail
 from etabli.secrets.client import Client as VaultClient
 from etabli.secrets.service import Vault
+from etabli.services.recent import RecentLaunches
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms as ServiceRooms
 from etabli.services.service import Services
@@ -133,6 +134,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
         door = Door(database=db, clock=clock, lab=lab)
         rooms = ServiceRooms(
             store=Store(database=db),
+            recent=RecentLaunches(database=db),
             people=bindings.People(identity),
             charts=bindings.Charts(catalog, identity, storage, vault, engine, lab),
             environments=environments,

@@ -7,6 +7,7 @@ from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
 from etabli.identity.data_classes import DataClasses
 from etabli.identity.devices import Devices
+from etabli.identity.facts import FirstSteps
 from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
 from etabli.identity.keys import KeyRing
@@ -34,6 +35,7 @@ class Identity:
 
     people: People
     profiles: Profiles
+    first_steps: FirstSteps
     sessions: Sessions
     invitations: Invitations
     requests: Requests
@@ -99,6 +101,7 @@ def build(
     return Identity(
         people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
         profiles=Profiles(database=database),
+        first_steps=FirstSteps(database=database),
         sessions=sessions,
         projects=Projects(
             database=database,

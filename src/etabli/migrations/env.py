@@ -13,9 +13,19 @@ from etabli.identity import store as identity
 from etabli.identity import token_store as tokens
 from etabli.kernel.database import Table, UtcDateTime
 from etabli.mail import store as mail
+from etabli.services import recent
 from etabli.services import store as services
 
-ROOMS = (audit, door, identity, factors, tokens, mail, services)  # Importing a room's store declares its tables.
+ROOMS = (
+    audit,
+    door,
+    identity,
+    factors,
+    tokens,
+    mail,
+    services,
+    recent,
+)  # Importing a room's store declares its tables.
 
 
 def run() -> None:

@@ -18,7 +18,7 @@ from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events, ids
 from etabli.services import errors as own
-from etabli.services import grounds, manifests, models, ports, reconcile, store
+from etabli.services import grounds, manifests, models, ports, recent, reconcile, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
@@ -36,6 +36,7 @@ class Rooms:
     """What services stand on."""
 
     store: store.Store
+    recent: recent.RecentLaunches
     people: ports.People
     charts: ports.Charts
     environments: ports.Environments
@@ -59,6 +60,11 @@ class Services:
         self._health: tuple[float, contract.Health] | None = None
         self.grounds = grounds.Grounds(rooms.people, reconciler=reconciler)
 
+    @property
+    def most_per_project(self) -> int:
+        """How many services a project may have."""
+        return self._rooms.settings.per_project
+
     async def launch(self, *, user_id: str, launch: models.Launch) -> models.Service:
         """Validate, render and store; starting goes on in the background.
 
@@ -78,10 +84,41 @@ class Services:
         key = launch.key and _key(user_id, launch.key)
         service = await self._store(draft, rendered=rendered, ground=ground, variables=variables, key=key)
         if service.id == draft.id:
+            await self._rooms.recent.remember(user_id=user_id, launch=launch, name=service.name, at=service.created_at)
             await self._tell(service, models.EventKind.LAUNCHED)
             log.info("service launched", service=service.id, chart=service.chart, project=service.project_id)
         self._reconciler.wake(service.id)
         return service
+
+    async def used_last(self, *, user_id: str, project_id: str) -> tuple[recent.Recent, ...]:
+        """What this person launched in a project, last used first; NotFound where they are no member."""
+        ground = await self._visible(user_id=user_id, project_id=project_id)
+        return await self._rooms.recent.of(user_id=user_id, project_id=ground.project_id)
+
+    async def launch_again(
+        self, *, user_id: str, project_id: str, catalog: str, chart: str, key: str | None = None
+    ) -> models.Service:
+        """Launch a chart as this person last launched it there. NotFound where they never did; Conflict where it had secrets.
+
+        Raises what `launch` raises.
+        """
+        for one in await self.used_last(user_id=user_id, project_id=project_id):
+            if (one.catalog, one.chart) == (catalog, chart):
+                if not one.is_whole:
+                    raise errors.Conflict(
+                        "this launch had secrets, which are not remembered", hint="launch it from its form"
+                    )
+                launch = models.Launch(
+                    project_id=project_id,
+                    catalog=catalog,
+                    chart=chart,
+                    name=one.name,
+                    version=one.version,
+                    values=one.values,
+                    key=key,
+                )
+                return await self.launch(user_id=user_id, launch=launch)
+        raise errors.NotFound("you have not launched this here", hint="choose it in the catalogue")
 
     async def list(self, *, user_id: str, project_id: str) -> tuple[models.Service, ...]:
         """Services of a project, newest first; NotFound where the person is no member."""
@@ -326,7 +363,9 @@ class Services:
     async def _enter(self, service: models.Service, *, user_id: str, session_id: str, host: str, to: str) -> str:
         if service.state is not models.State.READY:
             raise own.NotOpenable(f"`{service.name}` does not answer yet", hint="follow its start on its page")
-        return await self._rooms.door.enter(user_id=user_id, session_id=session_id, host=host, to=to)
+        address = await self._rooms.door.enter(user_id=user_id, session_id=session_id, host=host, to=to)
+        await self._rooms.recent.opened(user_id=user_id, service=service, at=self._rooms.clock.now())
+        return address
 
     async def _desire(self, service: models.Service, desired: models.Desired, **also: object) -> models.Service:
         changed = await self._change(service, desired=desired.value, **also)

@@ -8,7 +8,9 @@ ROUTES = {
     "GET /healthz": Route(ANYONE),
     "GET /static/{path:path}": Route(UNKNOWN, path={"path": "0/x.css"}),
     "GET /api/v1/openapi.json": Route(ANYONE, scopes=EVERY),
-    "GET /": Route(SIGNED_IN),
+    "GET /": Route(ANYONE),
+    "POST /again": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"catalog": "x", "chart": "y"}),
+    "POST /first-steps/hide": Route(SIGNED_IN),
     "GET /live": Route(everybody(SIGN_IN)),  # Without the tag of the session that the page was made for.
     "GET /sign-in": Route(ANYONE),
     # With a right password it lets in; anyone may try.

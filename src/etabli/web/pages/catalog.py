@@ -42,9 +42,9 @@ async def catalog_page(request: Request, found: Person, search: str = "") -> Res
     """Every catalogue."""
     rooms: Rooms = request.app.state.rooms
     words = plain(search[:LONGEST_SEARCH]).split()
-    listings = [_shown(listing, found.language, words) for listing in await rooms.catalog.listings() if listing.public]
-    shown = [listing for listing in listings if listing.charts or listing.problem]
-    return shell.page(request, found, "catalog.html", {"listings": shown, "search": search[:LONGEST_SEARCH]})
+    listings = [shown(listing, found.language, words) for listing in await rooms.catalog.listings() if listing.public]
+    matching = [listing for listing in listings if listing.charts or listing.problem]
+    return shell.page(request, found, "catalog.html", {"listings": matching, "search": search[:LONGEST_SEARCH]})
 
 
 def in_language(texts: dict[str, str] | object, code: str) -> str:
@@ -60,7 +60,8 @@ def plain(text: str) -> str:
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).lower()
 
 
-def _shown(listing: models.Listing, code: str, words: list[str]) -> ShownListing:
+def shown(listing: models.Listing, code: str, words: list[str]) -> ShownListing:
+    """A catalogue in a language, with the charts that hold all the words."""
     charts = [_chart(entry) for entry in listing.entries]
     kept = tuple(chart for chart in charts if all(word in plain(chart.words) for word in words))
     return ShownListing(

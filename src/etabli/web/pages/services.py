@@ -78,11 +78,13 @@ async def resume(request: Request, found: Person, service_id: str) -> Response:
 
 
 @router.post("/services/{service_id}/extend")
-async def extend(request: Request, found: Person, service_id: str) -> Response:
-    """Move its end by the lab's default."""
+async def extend(
+    request: Request, found: Person, service_id: str, onward: Annotated[str, Form(alias="next")] = ""
+) -> Response:
+    """Move its end by the lab's default, and go back to where it was asked."""
     rooms: Rooms = request.app.state.rooms
     await rooms.services.extend(user_id=found.user.id, service_id=service_id)
-    return shell.go(f"/services/{service_id}", done="extended")
+    return shell.go(visitors.local_path(onward, f"/services/{service_id}"), done="extended")
 
 
 @router.post("/services/{service_id}/rename")
