@@ -18,6 +18,9 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+if __name__ == "__main__":
+    import etabli.assembly.lean  # noqa: F401 - Before whatever would load what it keeps out.
+
 import httpx
 import structlog
 import uvicorn
