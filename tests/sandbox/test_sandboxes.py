@@ -8,11 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.sandbox.conftest import DEADLINE_S, Lab
+from tests.sandbox.conftest import DEADLINE_S, Lab, until
 
 from etabli.kernel import errors, processes
 from etabli.kernel.processes import ProcessRef
-from etabli.sandbox import models, supervision
+from etabli.sandbox import models, spawning, supervision
 from etabli.sandbox.launching import PROCESS_FILE
 from etabli.sandbox.models import Phase
 
@@ -260,6 +260,13 @@ async def test_what_cannot_be_executed_says_why(lab: Lab) -> None:
     found = lab.sandboxes.inspect(folder)
     assert found.phase is Phase.FAILED
     assert found.message == "execvp nothing-like-it: No such file or directory"
+
+
+async def test_the_spawner_ends_when_nobody_asks_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spawning, "IDLE_S", 0.1)
+    pod = await lab.pod(2)
+    await until(lambda: not own_spawners())
+    assert "back again" in await lab.output("after", "echo back again", on=pod)
 
 
 async def test_the_spawner_killed_is_started_again(lab: Lab) -> None:

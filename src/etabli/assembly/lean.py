@@ -1,8 +1,8 @@
 """Imported first by the portal's process, and by no other: keeps out what libraries load where they find it, and a portal never calls.
 
 `httpx` brings its own command line, structlog colours for terminals (rich, pygments), botocore prefers pyOpenSSL where passkeys
-brought it: 12 MB in all, of a lab that is to be small when nobody uses it. Each library tries the import and goes on without; `None` in `sys.modules` is Python's way
-to say that there is none (docs.python.org, "The import system", 5.3.1).
+brought it. Each library tries the import and goes on without; `None` in `sys.modules` is Python's way to say that there is none
+(docs.python.org, "The import system", 5.3.1).
 """
 
 import sys

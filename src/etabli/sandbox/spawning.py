@@ -1,4 +1,7 @@
-"""Talking to the spawner: one small process, started at the first need and again when it died, asked over a private socket."""
+"""Talking to the spawner: one small process, started at the first need and again when it died, asked over a private socket.
+
+It ends when nobody asked for a while: an idle lab does without its 12 MB, and who asks next waits a twentieth of a second.
+"""
 
 import asyncio
 import io
@@ -19,6 +22,7 @@ _KINDS: dict[str, type[errors.EtabliError]] = {
     "unavailable": errors.Unavailable,
 }
 _DYING_S = 0.5  # A killed process closes its sockets a moment before it can be waited for.
+IDLE_S = 60.0  # Without a command, after which the spawner is ended.
 _GOODBYE_S = 2.0  # How long a spawner whose socket was closed may take to end.
 
 
@@ -28,14 +32,22 @@ class Spawner:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._asking = 0  # Commands under way.
+        self._rest: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Future[None] | None = None
 
     async def ask(self, command: Command, answer: type[Answer]) -> Answer:
         """Have a command performed. Raises the EtabliError that it failed with."""
-        data = await self._exchange(command)
-        if not data and await self._died():
-            data = await self._exchange(
-                command
-            )  # It was killed before it forked: a child would have answered by itself.
+        self._asking += 1
+        try:
+            data = await self._exchange(command)
+            if not data and await self._died():
+                data = await self._exchange(
+                    command
+                )  # It was killed before it forked: a child would have answered by itself.
+        finally:
+            self._asking -= 1
+            self._rest_later()
         return _last(data, answer)
 
     async def _exchange(self, command: Command) -> bytes:
@@ -64,8 +76,27 @@ class Spawner:
             return False
         return True
 
+    def _rest_later(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        self._rest = asyncio.get_running_loop().call_later(IDLE_S, self._end_idle)
+
+    def _end_idle(self) -> None:
+        """End the spawner that nobody needs; the next command starts another."""
+        process = self._process
+        if self._asking or process is None:
+            return  # Whoever asks now looks again when it is done.
+        if self._control is not None:
+            self._control.close()
+        self._process = self._control = None
+        self._ending = asyncio.ensure_future(asyncio.to_thread(_end, process))
+
     async def close(self) -> None:
         """End the spawner. What it started goes on."""
+        if self._rest is not None:
+            self._rest.cancel()
+        if self._ending is not None:
+            await self._ending
         process, self._process = self._process, None
         if self._control is not None:
             self._control.close()
