@@ -22,6 +22,7 @@ from etabli.kernel.clock import ManualClock
 from etabli.kernel.events import Events
 from etabli.services import ports
 from etabli.services.models import Launch, Service, State
+from etabli.services.quotas import Quotas
 from etabli.services.recent import RecentLaunches
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms, Services
@@ -172,6 +173,7 @@ class Lab:
             clock=self.clock,
             settings=self.settings,
             audit=Audit(database=self.database, clock=self.clock),
+            quotas=Quotas(database=self.database, clock=self.clock, settings=self.settings),
             domain=lab.services_domain,
         )
         reconciler = Reconciler(rooms)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from etabli.admin import service as administrations
 from etabli.audit.service import Audit
 from etabli.backup.settings import BackupSettings
 from etabli.backup.standing import Notebook
@@ -26,6 +27,8 @@ from etabli.kernel.settings import LabSettings, Layout
 from etabli.mail.service import Mail
 from etabli.mail.settings import MailSettings
 from etabli.services import ports
+from etabli.services.oversight import Oversight
+from etabli.services.quotas import Quotas
 from etabli.services.recent import RecentLaunches
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms as ServiceRooms
@@ -219,6 +222,7 @@ async def rooms(
         clock=clock,
         settings=ServicesSettings(),
         audit=audit,
+        quotas=Quotas(database=database, clock=clock, settings=ServicesSettings()),
         domain=lab.services_domain,
     )
     reconciler = Reconciler(beneath)
@@ -235,6 +239,9 @@ async def rooms(
             clock=clock,
             lab=lab,
             audit=audit,
+            admin=administrations.build(
+                identity=identity, door=door, oversight=Oversight(beneath, reconciler=reconciler), catalog=catalog
+            ),
             shelf=Shelf(),
             backups=Notebook(settings=BackupSettings(), folder=layout.data / "backup", clock=clock),
         )

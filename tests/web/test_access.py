@@ -13,10 +13,13 @@ from etabli.identity.token_models import Scope
 from etabli.kernel import ids
 from tests.identity.authenticator import Authenticator
 from tests.web import access
+from tests.web.access import account, admin, backups, entry, factors, projects, services
+from tests.web.access import lab as lab_routes
 from tests.web.access.rules import Outcome, Route, Who
 from tests.web.access.world import World, launched, made
 from tests.web.lab import Lab
 
+SECTIONS = (lab_routes, entry, services, account, factors, projects, admin, backups)
 SAFE = {"GET", "HEAD"}
 
 
@@ -60,6 +63,11 @@ async def _request(world: World) -> str:
     return (await requests.waiting())[-1].id
 
 
+async def _newcomer(world: World) -> str:
+    """Somebody who is none of those who ask: what is done to them changes no answer."""
+    return (await world.lab.person("Newcomer", by=world.people[Who.ADMIN])).slug
+
+
 # What a path or a form may name: each is made when a world is first asked for it.
 MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "service_id": launched,
@@ -68,6 +76,7 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "passkey_id": _passkey,
     "slug": _slug,
     "request_id": _request,
+    "who": _newcomer,
     "project": _slug,
     "user_id": _viewer,
     "person": _viewers_name,

@@ -25,6 +25,8 @@ import httpx
 import structlog
 import uvicorn
 
+from etabli.admin import service as administrations
+from etabli.admin.service import Administration
 from etabli.assembly import authorities, bindings, migrations, parts
 from etabli.assembly import configuration as configurations
 from etabli.assembly.configuration import Configuration
@@ -41,6 +43,8 @@ from etabli.kernel.clock import Clock, SystemClock
 from etabli.mail.service import Mail
 from etabli.secrets.client import Client as VaultClient
 from etabli.secrets.service import Vault
+from etabli.services.oversight import Oversight
+from etabli.services.quotas import Quotas
 from etabli.services.recent import RecentLaunches
 from etabli.services.reconcile import Reconciler
 from etabli.services.service import Rooms as ServiceRooms
@@ -83,6 +87,7 @@ class Lab:
     engine: ProcessEngine
     services: Services
     reconciler: Reconciler
+    admin: Administration
     events: events.Events
     mail: Mail
     clock: Clock
@@ -154,6 +159,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             clock=clock,
             settings=configuration.services,
             audit=audit,
+            quotas=Quotas(database=db, clock=clock, settings=configuration.services),
             domain=lab.services_domain,
             deletions_held=partial(standing.deletions_held, layout.data),
         )
@@ -173,6 +179,9 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             engine=engine,
             services=Services(rooms, reconciler=reconciler),
             reconciler=reconciler,
+            admin=administrations.build(
+                identity=identity, door=door, oversight=Oversight(rooms, reconciler=reconciler), catalog=catalog
+            ),
             events=bus,
             mail=Mail(database=db, clock=clock, settings=configuration.mail, domain=lab.domain),
             clock=clock,
@@ -210,6 +219,7 @@ def web_rooms(lab: Lab) -> WebRooms:
         clock=lab.clock,
         lab=lab.configuration.lab,
         audit=lab.audit,
+        admin=lab.admin,
         shelf=lab.own_bucket,
         backups=_notebook(lab),
     )

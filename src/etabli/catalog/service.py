@@ -100,10 +100,13 @@ class Catalog:
             await self.refresh()
             await self._clock.sleep(self._refresh)
 
-    async def refresh(self) -> None:
-        """Read the catalogues, and the lab's schemas, again now."""
+    async def refresh(self, catalog: str | None = None) -> None:
+        """Read the catalogues, or the one of that name, and the lab's schemas, again now. A failure is told in the listing."""
         self._schemas = {}
-        await self._library.refresh_all()
+        if catalog is None:
+            await self._library.refresh_all()
+        else:
+            await self._library.refresh(catalog)
 
     async def close(self) -> None:
         """End the rendering worker."""

@@ -2,12 +2,14 @@
 
 import typer
 
-from etabli.cli import admin_audit, admin_entry
+from etabli.cli import admin_audit, admin_entry, admin_people, admin_services
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     admin = typer.Typer(help="For administrators of the lab.", no_args_is_help=True)
     app.add_typer(admin, name="admin")
+    admin_people.add_to(admin)
+    admin_services.add_to(admin)
     admin_audit.add_to(admin)
     admin_entry.add_to(admin)

@@ -49,9 +49,9 @@ class Client:
         """Ask for something."""
         return self._call("POST", path, body=body or {})
 
-    def put(self, path: str, body: Mapping[str, object]) -> object:
+    def put(self, path: str, body: Mapping[str, object] | None = None) -> object:
         """Make it so."""
-        return self._call("PUT", path, body=body)
+        return self._call("PUT", path, body=body or {})
 
     def patch(self, path: str, body: Mapping[str, object]) -> object:
         """Change what is said of it."""

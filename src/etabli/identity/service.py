@@ -7,6 +7,7 @@ from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
 from etabli.identity.data_classes import DataClasses
 from etabli.identity.devices import Devices
+from etabli.identity.directory import Directory
 from etabli.identity.facts import FirstSteps
 from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
@@ -51,6 +52,7 @@ class Identity:
     standings: Standings
     seal: Seal
     passkeys: Passkeys
+    directory: Directory
 
     async def open(self) -> None:
         """Read the lab's keys, or make the first; publish the public halves."""
@@ -121,4 +123,5 @@ def build(
         standings=Standings(database=database, clock=clock),
         seal=seal,
         passkeys=Passkeys(database=database, clock=clock, seal=seal, sessions=sessions, origin=origin, lab=lab),
+        directory=Directory(database=database, clock=clock),
     )

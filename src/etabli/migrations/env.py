@@ -13,7 +13,7 @@ from etabli.identity import store as identity
 from etabli.identity import token_store as tokens
 from etabli.kernel.database import Table, UtcDateTime
 from etabli.mail import store as mail
-from etabli.services import recent
+from etabli.services import quotas, recent
 from etabli.services import store as services
 
 ROOMS = (
@@ -25,6 +25,7 @@ ROOMS = (
     mail,
     services,
     recent,
+    quotas,
 )  # Importing a room's store declares its tables.
 
 

@@ -62,6 +62,8 @@ class EventKind(StrEnum):
     EXPIRES_SOON = "expires-soon"  # detail: when, ISO 8601.
     EXPIRED = "expired"
     DELETED = "deleted"
+    STOPPED_BY_ADMINISTRATOR = "stopped-by-administrator"  # detail: the reason given.
+    EXTENDED_BY_ADMINISTRATOR = "extended-by-administrator"  # detail: the reason given.
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events, ids
 from etabli.services import errors as own
-from etabli.services import grounds, manifests, models, ports, recent, reconcile, store
+from etabli.services import grounds, manifests, models, ports, quotas, recent, reconcile, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
@@ -47,6 +47,7 @@ class Rooms:
     clock: clocks.Clock
     settings: ServicesSettings
     audit: Audit
+    quotas: quotas.Quotas
     domain: str  # Under which every service has its host.
     deletions_held: Callable[[], bool] = lambda: False  # Whether nothing may be removed for good now.
 
@@ -57,6 +58,7 @@ class Services:
     def __init__(self, rooms: Rooms, *, reconciler: reconcile.Reconciler) -> None:
         self._rooms = rooms
         self._reconciler = reconciler
+        self._quotas = rooms.quotas
         self._health: tuple[float, contract.Health] | None = None
         self.grounds = grounds.Grounds(rooms.people, reconciler=reconciler)
 
@@ -74,7 +76,8 @@ class Services:
         ground = await self._changeable(user_id=user_id, project_id=launch.project_id)
         if launch.key is not None and (first := await self._rooms.store.by_key(_key(user_id, launch.key))):
             return first
-        await self._check_count(ground)
+        # Refused before anything is rendered, where not one more service fits.
+        (await self._quotas.admit(project_id=ground.project_id, asked=contract.Resources(), is_new=True)).leave()
         service_id = ids.new_id()
         rendered, variables = await asyncio.gather(
             self._render(user_id=user_id, ground=ground, launch=launch, service_id=service_id),
@@ -82,7 +85,11 @@ class Services:
         )
         draft = _draft(launch, rendered, ground=ground, user_id=user_id, service_id=service_id, rooms=self._rooms)
         key = launch.key and _key(user_id, launch.key)
-        service = await self._store(draft, rendered=rendered, ground=ground, variables=variables, key=key)
+        place = await self._quotas.admit(project_id=ground.project_id, asked=_weight(draft), is_new=True)
+        try:
+            service = await self._store(draft, rendered=rendered, ground=ground, variables=variables, key=key)
+        finally:
+            place.leave()
         if service.id == draft.id:
             await self._rooms.recent.remember(user_id=user_id, launch=launch, name=service.name, at=service.created_at)
             await self._tell(service, models.EventKind.LAUNCHED)
@@ -167,14 +174,20 @@ class Services:
         self._reconciler.forgive(service.id)
         if service.desired is models.Desired.RUNNING and service.state is not models.State.FAILED:
             return service
-        await self._rooms.store.move(service.id, state=models.State.WAITING, message="", at=self._rooms.clock.now())
-        resumed = await self._desire(
-            service,
-            models.Desired.RUNNING,
-            expires_at=_end(self._rooms),
-            warned_at=None,
-            applied_revision=None,
-        )
+        was_counted = service.desired is models.Desired.RUNNING  # One that failed holds its place still.
+        asked = contract.Resources() if was_counted else _weight(service)
+        place = await self._quotas.admit(project_id=service.project_id, asked=asked, is_new=False)
+        try:
+            await self._rooms.store.move(service.id, state=models.State.WAITING, message="", at=self._rooms.clock.now())
+            resumed = await self._desire(
+                service,
+                models.Desired.RUNNING,
+                expires_at=_end(self._rooms),
+                warned_at=None,
+                applied_revision=None,
+            )
+        finally:
+            place.leave()
         await self._tell(resumed, models.EventKind.RESUMED)
         return resumed
 
@@ -228,6 +241,11 @@ class Services:
         service = await self._rooms.store.get(service_id)
         return None if service is None else service.project_id
 
+    async def quota(self, *, user_id: str, project_id: str) -> quotas.Quota:
+        """What the project may have, and has. NotFound where the person is no member."""
+        ground = await self._visible(user_id=user_id, project_id=project_id)
+        return await self._quotas.of(project_id=ground.project_id)
+
     async def free(self) -> contract.Health:
         """What the engine holds and may still grant, for forms; at most some seconds old."""
         now = self._rooms.clock.monotonic()
@@ -262,13 +280,6 @@ class Services:
         if service.desired is models.Desired.DELETED:
             raise own.ServiceNotFound(service_id)
         return service
-
-    async def _check_count(self, ground: ports.Ground) -> None:
-        count = await self._rooms.store.count(ground.project_id)
-        if count >= self._rooms.settings.per_project:
-            raise errors.QuotaExceeded(
-                f"this project has {count} services already", hint="delete one that is not used any more"
-            )
 
     async def _render(
         self, *, user_id: str, ground: ports.Ground, launch: models.Launch, service_id: str
@@ -401,6 +412,10 @@ def clean_name(text: str) -> str:
             fields={"name": f"1 to {NAME_LENGTH} characters, on one line"},
         )
     return name
+
+
+def _weight(service: models.Service) -> contract.Resources:
+    return quotas.weight(limits=service.limits, requests=service.requests)
 
 
 def _key(user_id: str, key: str) -> str:

@@ -27,3 +27,13 @@ class ServicesSettings(settings.Section):
     per_project: int = Field(
         default=50, ge=1, le=10_000, description="Services that one project may have, stopped ones included."
     )
+    cores_per_project: float = Field(
+        default=0,
+        ge=0,
+        description="Cores that the running services of one project may use together; 0 is no limit but the machine's.",
+    )
+    memory_gib_per_project: float = Field(
+        default=0,
+        ge=0,
+        description="Memory that the running services of one project may use together, GiB; 0 is no limit but the machine's.",
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Text, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Integer, String, Text, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -89,6 +89,18 @@ class Record:
     warned_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Look:
+    """What to look for among all services of the lab; None and empty are any."""
+
+    word: str = ""  # In its name, its chart, its id.
+    state: str = ""
+    project_id: str | None = None
+    owner_id: str | None = None
+    after: str = ""  # The id of the last one of the page before.
+    limit: int = 50
+
+
 class Store:
     """Reads and writes, each a short unit of work."""
 
@@ -134,6 +146,38 @@ class Store:
         )
         async with self._database.session() as session:
             return tuple(_service(row) for row in await session.scalars(query))
+
+    async def search(self, look: Look) -> tuple[models.Service, ...]:
+        """Services of the whole lab that are not deleted, newest first, a page at a time."""
+        conditions: list[ColumnElement[bool]] = [ServiceRow.deleted_at.is_(None)]
+        if look.state:
+            conditions.append(ServiceRow.state == look.state)
+        if look.project_id is not None:
+            conditions.append(ServiceRow.project_id == look.project_id)
+        if look.owner_id is not None:
+            conditions.append(ServiceRow.owner_id == look.owner_id)
+        if look.word:
+            words = (ServiceRow.name, ServiceRow.chart, ServiceRow.id)
+            conditions.append(or_(*(column.icontains(look.word, autoescape=True) for column in words)))
+        async with self._database.session() as session:
+            start = await session.get(ServiceRow, look.after) if look.after else None
+            if start is not None:
+                same = and_(ServiceRow.created_at == start.created_at, ServiceRow.id > start.id)
+                conditions.append(or_(ServiceRow.created_at < start.created_at, same))
+            query = select(ServiceRow).where(*conditions).order_by(ServiceRow.created_at.desc(), ServiceRow.id)
+            return tuple(_service(row) for row in await session.scalars(query.limit(look.limit)))
+
+    async def states(self, project_ids: Sequence[str] | None = None) -> dict[tuple[str, str], int]:
+        """How many services there are, by project and state; of these projects, or of all."""
+        query = (
+            select(ServiceRow.project_id, ServiceRow.state, func.count())
+            .where(ServiceRow.deleted_at.is_(None))
+            .group_by(ServiceRow.project_id, ServiceRow.state)
+        )
+        if project_ids is not None:
+            query = query.where(ServiceRow.project_id.in_(project_ids))
+        async with self._database.session() as session:
+            return {(project, state): count for project, state, count in await session.execute(query)}
 
     async def count(self, project_id: str) -> int:
         """How many services a project has."""

@@ -3,7 +3,16 @@
 from etabli.web.api import admin_audit as audit_api
 from etabli.web.api import admin_backups as backups_api
 from etabli.web.api import admin_entry as entry_api
-from etabli.web.pages import admin_audit, admin_invitations
+from etabli.web.api import admin_people as people_api
+from etabli.web.api import admin_services as services_api
+from etabli.web.pages import (
+    admin_audit,
+    admin_catalogs,
+    admin_invitations,
+    admin_people,
+    admin_projects,
+    admin_services,
+)
 
-PAGES = (admin_audit, admin_invitations)
-API = (audit_api, backups_api, entry_api)
+PAGES = (admin_people, admin_invitations, admin_projects, admin_services, admin_catalogs, admin_audit)
+API = (people_api, entry_api, services_api, backups_api, audit_api)

@@ -147,7 +147,7 @@ def actor_of(found: visitors.Visitor | None) -> models.Actor:
 
 def _targets(parameters: Mapping[str, object]) -> dict[str, str]:
     """`service_id` names a service, `slug` of `/projects/{slug}` a project; the first one is what was acted on."""
-    named = {"slug": "project", "user": "person"}
+    named = {"slug": "project", "user": "person", "person": "person", "who": "person"}
     return {named.get(name, name.removesuffix("_id")): str(value) for name, value in parameters.items()}
 
 

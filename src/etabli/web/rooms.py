@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from etabli.admin.service import Administration
 from etabli.audit.ports import Shelf
 from etabli.audit.service import Audit
 from etabli.backup.standing import Notebook
@@ -28,5 +29,6 @@ class Rooms:
     clock: Clock
     lab: LabSettings
     audit: Audit
+    admin: Administration
     shelf: Shelf  # The lab's own bucket.
     backups: Notebook

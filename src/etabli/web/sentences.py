@@ -68,6 +68,10 @@ SENTENCES = (
     N_("making the base: {}"),
     N_("not built yet"),
     N_("its build was interrupted; it will go on"),
+    # services: quotas.
+    N_("from 0 to {}"),
+    N_("from 0 to 1048576 GiB"),
+    N_("pause a service, ask for less, or ask an administrator for more"),
     # audit: what tampering looks like; a field of its page.
     N_("it is not the record that was copied to S3"),
     N_("a record that was copied to S3 is not there any more"),
