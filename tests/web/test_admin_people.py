@@ -53,7 +53,8 @@ async def test_people_are_found_by_a_part_of_any_of_their_names(
 async def test_everybody_is_paged_once_and_in_order(lab: Lab, ada: models.User, browser: httpx.AsyncClient) -> None:
     for number in range(105):
         await lab.person(f"Person {number % 7}", by=ada)
-    names, asked = [], {}
+    names: list[tuple[str, str]] = []
+    asked: dict[str, str] = {}
     while True:
         page = (await browser.get("/api/v1/admin/people", params=asked)).json()
         names += [(one["name"], one["slug"]) for one in page["people"]]

@@ -96,14 +96,14 @@ class Directory:
                 raise errors.NotFound("no such person")
             user, projects, sessions, seen = row
             statement = (
-                select(ProjectRow, MembershipRow.role)
+                select(ProjectRow, MembershipRow.role, MembershipRow.created_at)
                 .join(MembershipRow, MembershipRow.project_id == ProjectRow.id)
                 .where(MembershipRow.user_id == user.id)
                 .order_by(ProjectRow.kind, ProjectRow.name, ProjectRow.id)
             )
             accesses = tuple(
-                models.Access(project=project.read(), role=models.Role(role))
-                for project, role in await session.execute(statement)
+                models.Access(project=project.read(), role=models.Role(role), since=since)
+                for project, role, since in await session.execute(statement)
             )
         return Profile(Found(user.read(), projects or 0, sessions or 0, seen), accesses, user.password_hash is not None)
 
