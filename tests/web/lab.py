@@ -66,7 +66,11 @@ class Lab:
     async def launched(self, user: models.User, name: str = "Prices", **values: object) -> services.Service:
         """A service of that person's own project, as far as it comes by itself."""
         project = await self.rooms.identity.projects.personal(user_id=user.id)
-        launch = services.Launch(project_id=project.id, catalog="ide", chart="notebook", name=name, values=values)
+        return await self.launched_in(user, project.id, name, **values)
+
+    async def launched_in(self, user: models.User, project_id: str, name: str, **values: object) -> services.Service:
+        """The same, of a project that they are in."""
+        launch = services.Launch(project_id=project_id, catalog="ide", chart="notebook", name=name, values=values)
         return await self.rooms.services.launch(user_id=user.id, launch=launch)
 
     async def until(self, user: models.User, service_id: str, *states: services.State) -> services.Service:

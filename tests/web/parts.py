@@ -65,6 +65,9 @@ class People:
             return None
         return _ground(access.project, may_change=access.may_work)
 
+    async def projects(self, *, user_id: str) -> frozenset[str]:
+        return frozenset(access.project.id for access in await self.identity.projects.list(user_id=user_id))
+
     async def project_ground(self, *, project_id: str) -> ports.Ground:
         return _ground(await self.identity.projects.get(project_id=project_id), may_change=True)
 

@@ -71,6 +71,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/account/security", "/account/sessions", "/prove"]
     pages += ["/design", "/account/notifications", "/admin/invitations"]
     pages += ["/account/tokens?done=token", "/device?code=x&done=yes"]
+    pages += ["/search", "/search?q=notebok", "/search?q=zzz"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/admin/people", f"/admin/people/{bob.slug}", "/admin/projects", f"/admin/projects/{shared.slug}"]
@@ -102,7 +103,7 @@ async def test_every_page_is_well_formed_in_every_language(
         assert f'<html lang="{code}"' in page
         check(page)
     check(same.text)
-    for path in ("/", "/services", "/catalog", "/account"):
+    for path in ("/", "/services", "/catalog", "/account", "/search/hits?q=e"):
         check((await browser.get(path, headers={"Etabli-Part": "1"})).text)
     asked = await lab.rooms.identity.devices.ask(form={"client_id": "etabli-cli", "scope": "read"}, address="192.0.2.9")
     check((await browser.post("/device", data={"csrf": csrf(pages[1]), "code": asked.user_code})).text)

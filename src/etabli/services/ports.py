@@ -27,6 +27,10 @@ class People(Protocol):
         """The project as this person may know it; None where they are no member."""
         ...
 
+    async def projects(self, *, user_id: str) -> frozenset[str]:
+        """The ids of the projects that this person is in; archived ones left out."""
+        ...
+
     async def project_ground(self, *, project_id: str) -> Ground:
         """The project itself, for work that the lab does by itself."""
         ...

@@ -1,7 +1,7 @@
 """Services in the database."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import cast
@@ -14,6 +14,7 @@ from etabli.engines import contract
 from etabli.kernel import database
 from etabli.services import models
 
+MOST_RECENT = 200  # More is asked for by a project's own list.
 MAX_EVENTS = 200  # A page shows no more, and a service that restarts for days must not fill the disk.
 
 
@@ -178,6 +179,17 @@ class Store:
             query = query.where(ServiceRow.project_id.in_(project_ids))
         async with self._database.session() as session:
             return {(project, state): count for project, state, count in await session.execute(query)}
+
+    async def recent(self, project_ids: Collection[str]) -> tuple[models.Service, ...]:
+        """Services of some projects, what changed last first: one query."""
+        query = (
+            select(ServiceRow)
+            .where(ServiceRow.project_id.in_(project_ids), ServiceRow.deleted_at.is_(None))
+            .order_by(ServiceRow.state_since.desc(), ServiceRow.id)
+            .limit(MOST_RECENT)
+        )
+        async with self._database.session() as session:
+            return tuple(_service(row) for row in await session.scalars(query))
 
     async def count(self, project_id: str) -> int:
         """How many services a project has."""

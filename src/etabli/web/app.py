@@ -16,6 +16,7 @@ from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
 from etabli.web.api import projects as projects_api
+from etabli.web.api import search as search_api
 from etabli.web.api import services as services_api
 from etabli.web.api import shared
 from etabli.web.api import tokens as tokens_api
@@ -41,6 +42,7 @@ from etabli.web.pages import (
     services,
 )
 from etabli.web.pages import live as live_pages
+from etabli.web.pages import search as search_pages
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 
@@ -62,11 +64,22 @@ PAGES = (
     account_sessions,
     account_notifications,
     live_pages,
+    search_pages,
     *administration.PAGES,
     account_tokens,
     device,
 )
-API = (identity_api, account_api, people_api, projects_api, catalog_api, services_api, tokens_api, *administration.API)
+API = (
+    identity_api,
+    account_api,
+    people_api,
+    projects_api,
+    catalog_api,
+    services_api,
+    search_api,
+    tokens_api,
+    *administration.API,
+)
 API_PREFIX = "/api/v1"
 
 

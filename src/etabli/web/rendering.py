@@ -35,6 +35,10 @@ class Renderer:
         """Tell which addresses have a page: navigation leads nowhere else."""
         self._pages = frozenset(pages)
 
+    def has_page(self, address: str) -> bool:
+        """Whether a page is at this address."""
+        return address in self._pages
+
     def render(self, name: str, *, code: str, context: Mapping[str, object]) -> str:
         """The template `name`, whole or partial, in the language `code`."""
         return self._environments[code].get_template(name).render(**context)

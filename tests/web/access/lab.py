@@ -1,5 +1,6 @@
 """Routes of the lab itself: what needs nobody, the entrance, home."""
 
+from etabli.identity.token_models import Scope
 from tests.web.access.rules import ADMINS, ANYONE, EVERY, NOT_FOUND, SIGN_IN, SIGNED_IN, Route, everybody
 
 UNKNOWN = everybody(NOT_FOUND)  # Open to all, and asked here for what does not exist.
@@ -12,6 +13,9 @@ ROUTES = {
     "POST /again": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"catalog": "x", "chart": "y"}),
     "POST /first-steps/hide": Route(SIGNED_IN),
     "GET /live": Route(everybody(SIGN_IN)),  # Without the tag of the session that the page was made for.
+    "GET /search": Route(SIGNED_IN),
+    "GET /search/hits": Route(SIGNED_IN),
+    "GET /api/v1/search": Route(SIGNED_IN, scopes=(Scope.READ,)),
     "GET /sign-in": Route(ANYONE),
     # With a right password it lets in; anyone may try.
     "POST /sign-in": Route(everybody(SIGN_IN), form={"login": "nobody", "password": "x"}),

@@ -131,3 +131,12 @@ class ServiceEvent(Answer):
     at: datetime
     kind: str
     detail: str
+
+
+class Hit(Answer):
+    """One thing that a search found."""
+
+    kind: str = Field(description="`service`, `chart`, `page`: what it is.")
+    title: str
+    detail: str
+    address: str = Field(description="The path of its page.")

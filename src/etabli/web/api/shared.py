@@ -37,6 +37,7 @@ ANY = tuple(Scope)
 SCOPES: Mapping[str, Takes] = {
     "identity": Takes(reads=ANY, writes=()),
     "catalog": Takes(reads=(Scope.READ, Scope.SERVICES), writes=()),
+    "search": Takes(reads=(Scope.READ,), writes=()),
     "services": Takes(reads=(Scope.READ, Scope.SERVICES), writes=(Scope.SERVICES,)),
     "files": Takes(reads=(Scope.FILES,), writes=(Scope.FILES,)),
     "people": Takes(reads=(Scope.READ, Scope.PROJECTS), writes=(Scope.PROJECTS,)),

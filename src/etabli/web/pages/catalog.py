@@ -1,13 +1,12 @@
 """The catalogue: what can be launched, with a search that a script makes instant."""
 
-import unicodedata
 from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.responses import Response
 
 from etabli.catalog import models
-from etabli.web import shell
+from etabli.web import ranking, shell
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person
 
@@ -41,7 +40,7 @@ class ShownListing:
 async def catalog_page(request: Request, found: Person, search: str = "") -> Response:
     """Every catalogue."""
     rooms: Rooms = request.app.state.rooms
-    words = plain(search[:LONGEST_SEARCH]).split()
+    words = ranking.plain(search[:LONGEST_SEARCH]).split()
     listings = [shown(listing, found.language, words) for listing in await rooms.catalog.listings() if listing.public]
     matching = [listing for listing in listings if listing.charts or listing.problem]
     return shell.page(request, found, "catalog.html", {"listings": matching, "search": search[:LONGEST_SEARCH]})
@@ -54,16 +53,10 @@ def in_language(texts: dict[str, str] | object, code: str) -> str:
     return texts.get(code) or texts.get("en") or next(iter(texts.values()))
 
 
-def plain(text: str) -> str:
-    """A text without accents and in lower case, for searching."""
-    decomposed = unicodedata.normalize("NFD", text)
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).lower()
-
-
 def shown(listing: models.Listing, code: str, words: list[str]) -> ShownListing:
     """A catalogue in a language, with the charts that hold all the words."""
     charts = [_chart(entry) for entry in listing.entries]
-    kept = tuple(chart for chart in charts if all(word in plain(chart.words) for word in words))
+    kept = tuple(chart for chart in charts if all(word in ranking.plain(chart.words) for word in words))
     return ShownListing(
         id=listing.id,
         name=in_language(dict(listing.name), code) or listing.id,

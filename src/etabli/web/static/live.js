@@ -129,7 +129,7 @@
     return element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
       || [...element.elements].some(isDirty);
   };
-  const OWN = new Set(["data-ready", "data-previewed", "data-sending"]); // What scripts of ours set.
+  const OWN = new Set(["aria-keyshortcuts", "data-ready", "data-previewed", "data-sending"]); // What scripts of ours set.
   const isOwn = (element, name) => OWN.has(name)
     || (name === "open" && element.localName === "details")
     || (name === "hidden" && "ready" in element.dataset);
