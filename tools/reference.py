@@ -198,7 +198,8 @@ def _word(annotation: object) -> str:
     if origin in (list, tuple):
         return f"list of {_word(arguments[0])}s"
     if origin is dict:
-        return "table of texts"
+        inner = _word(arguments[1])
+        return "table of " + (inner.replace("list", "lists", 1) if inner.startswith("list") else f"{inner}s")
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f"`{one.value}`" for one in annotation)
     return WORDS[annotation]

@@ -129,12 +129,12 @@ async def opened(
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[Lab]:
+async def served(folder: Path, *, people: IdentitySettings = parts.CHEAP) -> AsyncIterator[Lab]:
     """The same, on a port of this machine, for browsers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    async with opened(folder, settings=LabSettings(port=port)) as lab:
+    async with opened(folder, settings=LabSettings(port=port), people=people) as lab:
         server = Server(lab.app, port=port)
         await server.start()
         try:

@@ -251,6 +251,7 @@ async def rooms(
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+        await identity.close()
         await catalog.close()
         await http.aclose()
         await database.close()

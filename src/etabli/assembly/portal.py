@@ -109,7 +109,9 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             origin=lab.origin,
             settings=configuration.identity,
             lab=lab.name,
+            environ=os.environ,
         )
+        stack.push_async_callback(identity.close)
         await identity.open()
         identity.standings.watch(bus)
         sandboxes = parts.make_sandboxes(layout, configuration, clock=clock)

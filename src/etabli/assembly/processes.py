@@ -32,7 +32,7 @@ def make(layout: settings.Layout, configuration: Configuration, *, environ: Mapp
             seaweedfs.component(layout, lab, session=timedelta(seconds=configuration.storage.session_seconds)),
             openbao.component(layout, lab),
             authoriser.component(layout, lab, version=fingerprint()),
-            _portal(layout, environ),
+            _portal(layout, configuration, environ),
             caddy.component(layout, lab, configuration.front_door),
         ),
     )
@@ -53,8 +53,9 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def _portal(layout: settings.Layout, environ: Mapping[str, str]) -> models.Component:
-    passed = {name: value for name, value in environ.items() if any(part in name for part in PASSED)}
+def _portal(layout: settings.Layout, configuration: Configuration, environ: Mapping[str, str]) -> models.Component:
+    secrets = {one.client_secret_env for one in configuration.identity.providers}
+    passed = {name: value for name, value in environ.items() if name in secrets or any(part in name for part in PASSED)}
     return models.Component(
         name=PORTAL,
         argv=(sys.executable, "-m", "etabli.assembly.portal"),

@@ -5,5 +5,5 @@ exist (`projects.require`); a slug is immutable and never reused; no secret is s
 clock that jumps closes what it must and opens nothing (`sessions.sweep`, `keys.tend`).
 
 `service.Identity` holds the use cases by noun, and `main` builds it: `people`, `sessions`, `projects`, `invitations`,
-`service_tokens`, `keys`, `issuer`, `clients`, `provider`.
+`service_tokens`, `keys`, `issuer`, `clients`, `provider`, `outside`.
 """

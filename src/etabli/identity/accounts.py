@@ -106,9 +106,12 @@ def _email_taken() -> errors.Conflict:
 
 
 async def create(
-    session: AsyncSession, form: Form, *, password_hash: str, is_admin: bool, now: datetime
+    session: AsyncSession, form: Form, *, password_hash: str | None, is_admin: bool, now: datetime
 ) -> models.User:
-    """Write a checked account and its personal project. Conflict where the e-mail or the chosen slug is taken."""
+    """Write a checked account and its personal project; no password hash for who signs in elsewhere.
+
+    Conflict where the e-mail or the chosen slug is taken.
+    """
     await check_email_is_free(session, form.email)
     slug = await take_slug(session, form.slug, name=form.name, fallback="person", now=now)
     user = UserRow(
@@ -164,13 +167,13 @@ async def take_slug(session: AsyncSession, chosen: str | None, *, name: str, fal
     while True:
         if chosen is not None and chosen in used:
             raise errors.Conflict(f"`{chosen}` is taken", hint="choose another", field="slug")
-        slug = _free(base, used)
+        slug = free_slug(base, used)
         if await queries.take_slug(session, slug, now=now):
             return slug
         used.add(slug)
 
 
-def _free(base: str, used: set[str]) -> str:
+def free_slug(base: str, used: set[str]) -> str:
     """`base`, or with the first number from 2 that nobody used, cut so that it fits."""
     slug, number = base, 1
     while slug in used or not ids.is_slug(slug):

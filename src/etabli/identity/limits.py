@@ -46,7 +46,7 @@ class Limits:
         """The limits on one attempt. `is_known`: whether that person signed in from that address before."""
         chosen = self._settings
         pair = _bucket(f"pair {account} {address}", chosen.pair_failures, chosen.pair_pause_seconds)
-        shared = _bucket(f"address {address}", chosen.address_failures, chosen.address_pause_seconds)
+        shared = self.place(address)
         if is_known:
             return pair, shared
         return pair, shared, _bucket(f"account {account}", chosen.account_failures, chosen.account_pause_seconds)
@@ -72,6 +72,10 @@ class Limits:
         chosen = self._settings
         mine = _bucket(f"code {user_id}", chosen.pair_failures, chosen.pair_pause_seconds)
         return mine, _bucket(f"codes {address}", chosen.address_failures, chosen.address_pause_seconds)
+
+    def place(self, address: str) -> Bucket:
+        """The limit on one address alone, for what is no guess at a person."""
+        return _bucket(f"address {address}", self._settings.address_failures, self._settings.address_pause_seconds)
 
     async def take(self, buckets: Sequence[Bucket]) -> None:
         """Count one attempt. TooManyAttempts, and nothing counted, where one of the buckets is full."""

@@ -102,6 +102,8 @@ class People:
         async with accounts.unique_email(), self._database.session() as session:
             row = await _row(session, user_id)
             await accounts.check_email_is_free(session, email, but=user_id)
+            if row.email != email:
+                row.email_verified_at = None
             row.name, row.email, row.language = name, email, profile.language
             return row.read()
 

@@ -1,6 +1,8 @@
 """Identity as `main` builds it: the use cases, by noun, over one database, one clock and one folder of keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from etabli.audit.service import Audit
 from etabli.identity.access_tokens import AccessTokens
@@ -13,6 +15,7 @@ from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
 from etabli.identity.keys import KeyRing
 from etabli.identity.limits import Limits
+from etabli.identity.outside.service import Outside
 from etabli.identity.passkeys import Passkeys
 from etabli.identity.passwords import Passwords
 from etabli.identity.people import People
@@ -23,7 +26,7 @@ from etabli.identity.requests import Requests
 from etabli.identity.sealing import Seal
 from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.sessions import Sessions
-from etabli.identity.settings import IdentitySettings
+from etabli.identity.settings import IdentitySettings, SignInPage
 from etabli.identity.standing import Standings
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
@@ -48,11 +51,13 @@ class Identity:
     issuer: Issuer
     clients: Clients
     provider: Provider
+    outside: Outside
     limits: Limits
     standings: Standings
     seal: Seal
     passkeys: Passkeys
     directory: Directory
+    sign_in_page: SignInPage
 
     async def open(self) -> None:
         """Read the lab's keys, or make the first; publish the public halves."""
@@ -67,9 +72,14 @@ class Identity:
         await self.invitations.sweep()
         await self.requests.sweep()
         await self.provider.sweep()
+        await self.outside.sweep()
         await self.limits.forget()
         await self.passkeys.sweep()
         await self.keys.tend()
+
+    async def close(self) -> None:
+        """Close every connection to outside providers."""
+        await self.outside.close()
 
 
 def build(
@@ -80,10 +90,11 @@ def build(
     origin: str,
     settings: IdentitySettings,
     lab: str = "Etabli",
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Identity:
     """Identity over these parts. `origin` is the portal's: `iss` in every token; `lab` is what people's devices call the lab.
 
-    Does nothing yet: `open` comes next.
+    `environ` holds the secrets that settings name by a variable. Does nothing yet: `open` comes next.
     """
     passwords = Passwords(settings)
     limits = Limits(database=database, clock=clock, settings=settings)
@@ -119,9 +130,13 @@ def build(
         issuer=issuer,
         clients=clients,
         provider=Provider(database=database, clock=clock, tokens=issuer, registry=clients, ring=ring),
+        outside=Outside(
+            database=database, clock=clock, limiter=limits, settings=settings, origin=origin, environ=environ
+        ),
         limits=limits,
         standings=Standings(database=database, clock=clock),
         seal=seal,
         passkeys=Passkeys(database=database, clock=clock, seal=seal, sessions=sessions, origin=origin, lab=lab),
         directory=Directory(database=database, clock=clock),
+        sign_in_page=settings.sign_in_page,
     )

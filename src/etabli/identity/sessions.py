@@ -56,7 +56,7 @@ class Sessions:
         """Open a session for who knows the password of `login` (a slug or an e-mail).
 
         WrongCredentials, the same for a wrong password and for nobody by that name; TooManyAttempts past the limits; Forbidden for
-        a suspended account, told only to who knows its password.
+        a suspended account, or where administrators alone have passwords, told only to who knows the account's.
         """
         login, place = login[:LONGEST].strip().lower(), limits.normal_address(address)
         user, stored, is_known = await self._look_up(login, place)
@@ -69,6 +69,10 @@ class Sessions:
                 "the name or the password is wrong", hint="check both; names are in lower case"
             )
         await self._limits.give_back(buckets)
+        if self._settings.password_for == "administrators" and not user.is_admin:
+            raise kernel_errors.Forbidden(
+                "passwords are for administrators in this lab", hint="sign in by one of the other ways"
+            )
         if self._passwords.is_outdated(stored):
             await self._rehash(user.id, stored, password)
         return await self.open(user_id=user.id, address=address, user_agent=user_agent)

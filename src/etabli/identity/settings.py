@@ -1,10 +1,13 @@
-"""`[identity]` in `etabli.toml`: passwords, sessions, limits on sign-in, keys, data classes of projects."""
+"""`[identity]` in `etabli.toml`: passwords, sessions, limits on sign-in, keys, data classes of projects, outside providers."""
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from etabli.identity import models
+from etabli.identity.outside.settings import ProviderSettings
 from etabli.kernel.settings import Section
 
 
@@ -64,9 +67,25 @@ def _data_classes() -> list[DataClassEntry]:
     ]
 
 
+@dataclass(frozen=True)
+class SignInPage:
+    """Which ways into the lab there are, and in which order they are shown."""
+
+    password_first: bool
+    password_for_all: bool  # Else for administrators alone.
+
+
 class IdentitySettings(Section):
     """How people prove who they are, and for how long it holds."""
 
+    password_for: Literal["everyone", "administrators"] = Field(
+        default="everyone",
+        description="Who may sign in by password. `administrators`: they alone, for the day when no outside provider answers.",
+    )
+    password_first: bool = Field(
+        default=False,
+        description="Whether the sign-in page asks for the password before it names the outside providers.",
+    )
     requests: bool = Field(
         default=False, description="Whether people outside may ask for an account, for an administrator to answer."
     )
@@ -129,6 +148,25 @@ class IdentitySettings(Section):
         if len({one.id for one in value}) < len(value):
             raise ValueError("two data classes have one `id`")
         return value
+
+    providers: list[ProviderSettings] = Field(
+        default=[],
+        description="Outside providers that say who people are; docs/administrator/sign-on.md has worked examples.",
+    )
+
+    @model_validator(mode="after")
+    def _ways_in(self) -> Self:
+        ids = [one.id for one in self.providers]
+        if twice := next((one for one in ids if ids.count(one) > 1), None):
+            raise ValueError(f"two providers have the id `{twice}`")
+        if self.password_for == "administrators" and not ids:
+            raise ValueError("`password_for` may be `administrators` where a provider lets the others in")
+        return self
+
+    @property
+    def sign_in_page(self) -> SignInPage:
+        """How the sign-in page offers the ways in."""
+        return SignInPage(password_first=self.password_first, password_for_all=self.password_for == "everyone")
 
     @property
     def session_idle(self) -> timedelta:

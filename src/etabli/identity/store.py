@@ -39,6 +39,7 @@ class UserRow(Table):
     slug: Mapped[str] = mapped_column(ForeignKey("used_slugs.slug"), unique=True)
     name: Mapped[str] = mapped_column(NAME)
     email: Mapped[str | None] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None]  # None: somebody typed it, and nobody has shown that it is theirs.
     password_hash: Mapped[str | None] = mapped_column(String(255))  # None for who signs in elsewhere.
     is_admin: Mapped[bool] = mapped_column(default=False)
     language: Mapped[str] = mapped_column(String(8))

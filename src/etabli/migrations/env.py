@@ -11,6 +11,7 @@ from etabli.door import store as door
 from etabli.identity import factor_store as factors
 from etabli.identity import store as identity
 from etabli.identity import token_store as tokens
+from etabli.identity.outside import store as outside
 from etabli.kernel.database import Table, UtcDateTime
 from etabli.mail import store as mail
 from etabli.services import quotas, recent
@@ -21,6 +22,7 @@ ROOMS = (
     door,
     identity,
     factors,
+    outside,
     tokens,
     mail,
     services,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
 from etabli.web import problems, shell
+from etabli.web.pages import outside
 from etabli.web.pages.account_sessions import device
 from etabli.web.rooms import Rooms
 from etabli.web.shell import TEXT, faults_of
@@ -65,6 +66,7 @@ async def page(
             "ways": await rooms.identity.people.ways(user_id=found.user.id),
             "passkeys": await rooms.identity.passkeys.list(user_id=found.user.id),
             "last": last,
+            "outside": await outside.shown(request, found),
             "here": device(request.headers.get("user-agent", "")),
         },
         status=200 if error is None else problems.status_of(error),

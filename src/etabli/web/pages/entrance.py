@@ -26,7 +26,7 @@ async def sign_in_page(request: Request, found: Anyone, onward: Next = "/") -> R
     path = visitors.local_path(onward)
     if found.someone is not None:
         return shell.go(path)
-    return _sign_in_page(request, found, path=path)
+    return sign_in_form(request, found, path=path)
 
 
 @router.post("/sign-in")
@@ -48,7 +48,7 @@ async def sign_in(
             user_agent=request.headers.get("user-agent", ""),
         )
     except identity_errors.WrongCredentials as error:
-        return refused(request, found, path=path, login=login[:TEXT], error=error)
+        return sign_in_form(request, found, path=path, login=login[:TEXT], error=error)
     return entered(request, found, opened, path)
 
 
@@ -164,28 +164,27 @@ def _same_page(path: str, project: str) -> str:
     return "/services" if first == "services" else path
 
 
-def refused(request: Request, found: Visitor, *, path: str, error: errors.EtabliError, login: str = "") -> Response:
-    """The sign-in page again, with what was wrong."""
-    status = 401 if isinstance(error, identity_errors.WrongCredentials) else problems.status_of(error)
-    return _sign_in_page(request, found, path=path, login=login, error=error, status=status)
-
-
-def _sign_in_page(
-    request: Request,
-    found: Visitor,
-    *,
-    path: str,
-    login: str = "",
-    error: errors.EtabliError | None = None,
-    status: int = 200,
+def sign_in_form(
+    request: Request, found: Visitor, *, path: str, login: str = "", error: errors.EtabliError | None = None
 ) -> Response:
+    """The sign-in page with every way in, and what went wrong with one of them."""
     rooms: Rooms = request.app.state.rooms
-    context = {"next": path, "login": login, "error": error, "takes_requests": rooms.identity.requests.are_open}
+    context = {
+        "next": path,
+        "login": login,
+        "error": error,
+        "providers": rooms.identity.outside.providers(),
+        "order": rooms.identity.sign_in_page,
+        "takes_requests": rooms.identity.requests.are_open,
+    }
+    status = 200 if error is None else problems.status_of(error)
+    if isinstance(error, identity_errors.WrongCredentials):
+        status = 401
     return shell.page(request, found, "sign_in.html", context, status=status)
 
 
 def entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
-    """On to `path`, signed in."""
+    """Signed in: the session's cookie, and on to `path`."""
     # A form's redirects must stay here (CSP form-action); what goes on to another origin starts from a page of its own.
     audited.note(request, actor=opened.user)
     leads_elsewhere = path.startswith(LEADING_ELSEWHERE)

@@ -45,7 +45,7 @@ async def sign_in_with_passkey(
             user_agent=request.headers.get("user-agent", ""),
         )
     except (identity_errors.WrongPasskey, errors.Forbidden) as error:
-        return entrance.refused(request, found, path=path, error=error)
+        return entrance.sign_in_form(request, found, path=path, error=error)
     return entrance.entered(request, found, opened, path)
 
 
