@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from starlette.routing import Route as RouterRoute
 
 from etabli.identity.requests import Asking
@@ -73,6 +74,8 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "service_id": launched,
     "session_id": _session,
     "token_id": _token,
+    "account_id": World.account,
+    "account_token_id": World.account_token,
     "passkey_id": _passkey,
     "slug": _slug,
     "request_id": _request,
@@ -116,6 +119,7 @@ async def test_every_route_is_in_the_table_and_no_other(lab: Lab) -> None:
     assert len(known) > 50
 
 
+@pytest.mark.timeout(400)  # Some thousand requests, one after the other.
 async def test_each_is_answered_as_the_table_says(lab: Lab) -> None:
     world = await made(lab, MAKERS)
     wrong: list[str] = []

@@ -10,6 +10,7 @@ from etabli.identity import accounts, errors, limits, models, queries
 from etabli.identity.factor_store import PasskeyRow
 from etabli.identity.passwords import Passwords
 from etabli.identity.store import UserRow
+from etabli.identity.token_store import ServiceAccountRow
 from etabli.kernel import errors as kernel_errors
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
@@ -36,9 +37,10 @@ class People:
         self._limits = limiter
 
     async def get(self, *, user_id: str) -> models.User:
-        """A person by id. NotFound where there is none."""
+        """A person by id, or a service account as one. NotFound where there is none."""
         async with self._database.session() as session:
-            return (await _row(session, user_id)).read()
+            account = await session.get(ServiceAccountRow, user_id)
+            return account.as_user() if account else (await _row(session, user_id)).read()
 
     async def named(self, *, slug: str) -> models.User:
         """A person by slug, for the lab's own operator. NotFound where there is none."""

@@ -49,7 +49,7 @@ class Projects:
         archived and they would change it.
         """
         async with self._database.session() as session:
-            return await _require(session, user_id=user_id, project_id=project_id, at_least=at_least)
+            return await require(session, user_id=user_id, project_id=project_id, at_least=at_least)
 
     async def require_slug(
         self, *, user_id: str, slug: str, at_least: models.Role = models.Role.VIEWER
@@ -57,7 +57,7 @@ class Projects:
         """The same, by the project's slug."""
         async with self._database.session() as session:
             found = await session.scalar(select(ProjectRow.id).where(ProjectRow.slug == slug))
-            return await _require(session, user_id=user_id, project_id=found or "", at_least=at_least)
+            return await require(session, user_id=user_id, project_id=found or "", at_least=at_least)
 
     async def get(self, *, project_id: str) -> models.Project:
         """A project by id, asked by the lab itself, for no one. NotFound where there is none."""
@@ -150,7 +150,7 @@ class Projects:
     async def members(self, *, by: models.User, project_id: str) -> tuple[models.Member, ...]:
         """Who is in a project that `by` is in, by name."""
         async with self._database.session() as session:
-            await _require(session, user_id=by.id, project_id=project_id, at_least=models.Role.VIEWER)
+            await require(session, user_id=by.id, project_id=project_id, at_least=models.Role.VIEWER)
             return tuple(await queries.members(session, project_id))
 
     async def set_member(self, *, by: models.User, project_id: str, slug: str, role: models.Role) -> None:
@@ -250,7 +250,8 @@ async def owned_shared(session: AsyncSession, *, by: models.User, project_id: st
     return row
 
 
-async def _require(session: AsyncSession, *, user_id: str, project_id: str, at_least: models.Role) -> models.Access:
+async def require(session: AsyncSession, *, user_id: str, project_id: str, at_least: models.Role) -> models.Access:
+    """`Projects.require`, inside a unit of work."""
     access = await queries.access(session, user_id, project_id)
     if access is None:
         raise _not_found()
@@ -262,7 +263,7 @@ async def _require(session: AsyncSession, *, user_id: str, project_id: str, at_l
 
 
 async def _owned(session: AsyncSession, *, by: models.User, project_id: str) -> ProjectRow:
-    await _require(session, user_id=by.id, project_id=project_id, at_least=models.Role.OWNER)
+    await require(session, user_id=by.id, project_id=project_id, at_least=models.Role.OWNER)
     return await session.get_one(ProjectRow, project_id)
 
 

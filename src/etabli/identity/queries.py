@@ -13,6 +13,7 @@ from sqlalchemy.sql.dml import Delete, Update
 
 from etabli.identity import models, store
 from etabli.identity.store import CodeRow, InvitationRow, MembershipRow, ProjectRow, RateLimitRow, SessionRow, UserRow
+from etabli.identity.token_store import ServiceAccountRow
 from etabli.kernel.database import UtcDateTime
 
 
@@ -97,7 +98,9 @@ async def access(session: AsyncSession, user_id: str, project_id: str) -> models
         .where(ProjectRow.id == project_id, MembershipRow.user_id == user_id)
     )
     found = (await session.execute(statement)).one_or_none()
-    return None if found is None else _access(*found)
+    if found is not None:
+        return _access(*found)
+    return next((one for one in await _of_service_account(session, user_id) if one.project.id == project_id), None)
 
 
 async def accesses(session: AsyncSession, user_id: str, *, archived: bool = False) -> list[models.Access]:
@@ -109,7 +112,20 @@ async def accesses(session: AsyncSession, user_id: str, *, archived: bool = Fals
         .where(MembershipRow.user_id == user_id, closed)
         .order_by(ProjectRow.kind, ProjectRow.name, ProjectRow.id)
     )
-    return [_access(*found) for found in await session.execute(statement)]
+    found = [_access(*row) for row in await session.execute(statement)]
+    if found or archived:
+        return found
+    return [one for one in await _of_service_account(session, user_id) if one.project.archived_at is None]
+
+
+async def _of_service_account(session: AsyncSession, account_id: str) -> list[models.Access]:
+    """The one project that a service account is in; none for who is no service account."""
+    statement = (
+        select(ProjectRow, ServiceAccountRow.role, ServiceAccountRow.created_at)
+        .join(ServiceAccountRow, ServiceAccountRow.project_id == ProjectRow.id)
+        .where(ServiceAccountRow.id == account_id, ServiceAccountRow.ended_at.is_(None))
+    )
+    return [_access(*row) for row in await session.execute(statement)]
 
 
 async def archived_projects(session: AsyncSession) -> list[str]:

@@ -24,6 +24,7 @@ from etabli.identity.projects import Projects
 from etabli.identity.provider import Provider
 from etabli.identity.requests import Requests
 from etabli.identity.sealing import Seal
+from etabli.identity.service_accounts import ServiceAccounts
 from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.sessions import Sessions
 from etabli.identity.settings import IdentitySettings, SignInPage
@@ -47,6 +48,7 @@ class Identity:
     service_tokens: ServiceTokens
     access_tokens: AccessTokens
     devices: Devices
+    service_accounts: ServiceAccounts
     keys: KeyRing
     issuer: Issuer
     clients: Clients
@@ -125,6 +127,7 @@ def build(
         requests=Requests(database=database, clock=clock, settings=settings, invitations=invitations, limiter=limits),
         service_tokens=ServiceTokens(database=database, clock=clock),
         access_tokens=AccessTokens(database=database, clock=clock, settings=settings, limiter=limits),
+        service_accounts=ServiceAccounts(database=database, clock=clock, settings=settings),
         devices=Devices(database=database, clock=clock, settings=settings, limiter=limits, origin=origin),
         keys=ring,
         issuer=issuer,

@@ -17,6 +17,7 @@ from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
 from etabli.web.api import projects as projects_api
 from etabli.web.api import search as search_api
+from etabli.web.api import service_accounts as service_accounts_api
 from etabli.web.api import services as services_api
 from etabli.web.api import shared
 from etabli.web.api import tokens as tokens_api
@@ -40,6 +41,7 @@ from etabli.web.pages import (
     passkeys,
     projects,
     proof,
+    service_accounts,
     services,
 )
 from etabli.web.pages import live as live_pages
@@ -69,6 +71,7 @@ PAGES = (
     search_pages,
     *administration.PAGES,
     account_tokens,
+    service_accounts,
     device,
 )
 API = (
@@ -80,6 +83,7 @@ API = (
     services_api,
     search_api,
     tokens_api,
+    service_accounts_api,
     *administration.API,
 )
 API_PREFIX = "/api/v1"

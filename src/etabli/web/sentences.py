@@ -25,6 +25,8 @@ SENTENCES = (
     N_("choose at least one"),
     N_("administrators alone"),
     N_("between 1 and {} days"),
+    N_("1 to 30 of a-z, 0-9 and single dashes"),
+    N_("viewer or member: owners are people"),
     # identity: photos.
     N_("at most 2 MB"),
     N_("at most 50 million pixels"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from etabli.identity.models import Role
-from etabli.identity.token_models import Scope
+from etabli.identity.token_models import SCOPES_OF_ROLE, Scope
 
 
 class Who(StrEnum):
@@ -19,6 +19,7 @@ class Who(StrEnum):
     OWNER = "an owner of the project"
     TOKEN = "the member's program, with the scope"
     TOKEN_WITHOUT = "the member's program, with every other scope"
+    SERVICE_ACCOUNT = "a service account of the project, as a member"
 
 
 class Outcome(StrEnum):
@@ -32,7 +33,7 @@ class Outcome(StrEnum):
 
 Policy = Mapping[Who, Outcome]
 IN, SIGN_IN, FORBIDDEN, NOT_FOUND = Outcome.IN, Outcome.SIGN_IN, Outcome.FORBIDDEN, Outcome.NOT_FOUND
-PROGRAMS = (Who.TOKEN, Who.TOKEN_WITHOUT)
+PROGRAMS = (Who.TOKEN, Who.TOKEN_WITHOUT, Who.SERVICE_ACCOUNT)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ class Route:
             return self.apart[who]
         if who is Who.TOKEN:
             return self.outcome(self.owner, is_api=True) if self.scopes else FORBIDDEN
-        if who is Who.TOKEN_WITHOUT:
+        if who is Who.SERVICE_ACCOUNT and self.owner is Who.ADMIN:
+            return self.policy[Who.MEMBER]
+        if who is Who.SERVICE_ACCOUNT and set(self.scopes) & set(SCOPES_OF_ROLE[Role.MEMBER]):
+            return self.outcome(Who.MEMBER, is_api=True)
+        if who in PROGRAMS:
             return FORBIDDEN
         return self.policy[who]
 

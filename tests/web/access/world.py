@@ -99,11 +99,37 @@ class World:
         return headers | {"cookie": f"{visitors.SESSION_COOKIE}={token}"}, visitors.csrf_token(token)
 
     async def _program(self, who: Who, route: Route) -> Issued:
+        if who is Who.SERVICE_ACCOUNT:
+            return await self._account_token()
         owner = self.people[route.owner]
         await self.lab.rooms.identity.access_tokens.end_all(user_id=owner.id)
         others = [one for one in Scope if one not in route.scopes and (one is not Scope.ADMIN or owner.is_admin)]
         scopes = route.scopes[:1] if route.scopes and who is Who.TOKEN else others
         return await self.lab.rooms.identity.access_tokens.issue(by=owner, name="x", scopes=scopes, days=1)
+
+    async def account(self) -> str:
+        """The id of the project's service account."""
+        if "account" not in self.kept:
+            made = await self.lab.rooms.identity.service_accounts.create(
+                by=self.people[Who.OWNER], project_id=self.project.id, name="nightly", role=models.Role.MEMBER
+            )
+            self.kept["account"] = made.id
+        return self.kept["account"]
+
+    async def account_token(self) -> str:
+        """The id of a token of that account."""
+        return (await self._account_token()).token.id
+
+    async def _account_token(self) -> Issued:
+        accounts, owner, account_id = (
+            self.lab.rooms.identity.service_accounts,
+            self.people[Who.OWNER],
+            await self.account(),
+        )
+        named: dict[str, Any] = {"by": owner, "project_id": self.project.id, "account_id": account_id}
+        for token in await accounts.tokens(**named):
+            await accounts.end_token(**named, token_id=token.id)
+        return await accounts.issue(**named, name="x", days=1)
 
     async def _filled(self, text: str) -> str:
         for found in PARAMETER.finditer(text):

@@ -65,17 +65,14 @@ async def _page(
     error: errors.EtabliError | None = None,
 ) -> Response:
     rooms: Rooms = request.app.state.rooms
-    longest = rooms.identity.access_tokens.longest_days
-    renderer: Renderer = request.app.state.renderer
-    words = renderer.formats(found.language)
-    lives = [(str(days), words.duration(timedelta(days=days))) for days in sorted({min(d, longest) for d in LIVES})]
     context: dict[str, object] = {
         "done": done,
         "issued": issued,
         "tokens": await rooms.identity.access_tokens.list(user_id=found.user.id),
         "scopes": [scope for scope in Scope if scope is not Scope.ADMIN or found.user.is_admin],
-        "lives": lives,
-        "given": given or {"name": "", "scopes": [Scope.READ], "days": str(min(USUAL, longest))},
+        "lives": lives(request, found),
+        "given": given
+        or {"name": "", "scopes": [Scope.READ], "days": str(min(USUAL, rooms.identity.access_tokens.longest_days))},
         "faults": faults_of(error),
         "error": error,
         "origin": rooms.lab.origin,
@@ -83,3 +80,11 @@ async def _page(
     return shell.page(
         request, found, "account/tokens.html", context, status=200 if error is None else problems.status_of(error)
     )
+
+
+def lives(request: Request, found: Visitor) -> list[tuple[str, str]]:
+    """How long a token may live, in days and in words."""
+    rooms: Rooms = request.app.state.rooms
+    renderer: Renderer = request.app.state.renderer
+    words, longest = renderer.formats(found.language), rooms.identity.access_tokens.longest_days
+    return [(str(days), words.duration(timedelta(days=days))) for days in sorted({min(d, longest) for d in LIVES})]
