@@ -223,3 +223,14 @@ async def test_every_listener_is_told_of_every_change(bench: Bench) -> None:
 async def test_capabilities_are_data(bench: Bench) -> None:
     capabilities = bench.engine.capabilities()
     assert {"memory", "cpu", "processes", "disk"} <= set(capabilities.limits)
+
+
+async def test_an_engine_that_says_so_hangs_up_and_what_runs_runs_on(bench: Bench) -> None:
+    handle = await bench.engine.apply(charts.request())
+    before = await reach(bench.engine, handle, contract.Phase.READY)
+    assert bench.engine.capabilities().hangs_up is isinstance(bench.engine, contract.CanHangUp)
+    if isinstance(bench.engine, contract.CanHangUp):
+        await bench.engine.hang_up(charts.request().project.id)
+        await bench.engine.hang_up("nowhere")
+    after = await bench.engine.status(handle)
+    assert [pod.started_at for pod in after.pods] == [pod.started_at for pod in before.pods]

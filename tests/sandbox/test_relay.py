@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -176,3 +176,24 @@ async def test_an_agent_is_light(lab: Lab) -> None:
 def pss_kib(pid: int) -> int:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+
+
+async def test_hanging_up_ends_what_is_open_and_lets_others_in(lab: Lab) -> None:
+    pod, relay = await digesting(lab)
+    await lab.sandboxes.set_relays(pod.ground, [relay])
+    reader, writer = await asyncio.open_unix_connection(relay.socket)
+    writer.write(b"a websocket says a word, and waits")
+    await writer.drain()
+    await lab.sandboxes.hang_up("project")
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    assert (await digest_of(relay.socket, b"again")).startswith("5 ")
+
+
+async def test_hanging_up_where_nothing_is_open_is_well(lab: Lab) -> None:
+    await lab.sandboxes.hang_up("nowhere")
+    await lab.ground()
+    await lab.sandboxes.hang_up("project")

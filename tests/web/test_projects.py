@@ -1,5 +1,6 @@
 """Projects as their people meet them: pages, links, roles, the switcher, and what each role is shown."""
 
+import asyncio
 import re
 
 import httpx
@@ -9,7 +10,7 @@ from etabli.identity import keys, models
 from etabli.identity.models import Role
 from etabli.services import models as services
 from etabli.web import markdown, visitors
-from tests.web.lab import Lab, csrf
+from tests.web.lab import Lab, csrf, polled
 
 LINK = re.compile(r"/welcome\?token=([\w-]+)")
 
@@ -147,6 +148,30 @@ async def test_a_member_removed_finds_nothing_there_any_more(
         assert "Ours" not in (await his.get("/services")).text
         assert (await his.get("/api/v1/services?project=bread")).status_code == 404
     assert await lab.until(ada, service.id, services.State.READY)
+
+
+async def test_logs_that_a_member_follows_end_when_they_are_removed(
+    lab: Lab, ada: models.User, project: models.Project
+) -> None:
+    bob = await member(lab, ada, project, Role.VIEWER)
+    launch = services.Launch(project_id=project.id, catalog="ide", chart="notebook", name="Ours")
+    service = await lab.rooms.services.launch(user_id=ada.id, launch=launch)
+    await lab.until(ada, service.id, services.State.READY)
+    heard: list[str] = []
+
+    async def follow() -> None:
+        async for line in lab.rooms.services.logs(user_id=bob.id, service_id=service.id, follow=True):
+            heard.append(line.text)  # noqa: PERF401 - Read while it is filled.
+
+    following = asyncio.create_task(follow())
+    await lab.engine.write(service.id, "before")
+    async for _ in polled():
+        if "before" in heard:
+            break
+    await lab.rooms.identity.projects.remove_member(by=ada, project_id=project.id, user_id=bob.id)
+    await asyncio.wait_for(following, 20)
+    await lab.engine.write(service.id, "after")
+    assert "after" not in heard
 
 
 async def test_the_last_owner_cannot_leave_and_is_told_to_hand_over(

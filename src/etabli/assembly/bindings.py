@@ -106,17 +106,14 @@ class Charts:
         )
 
     async def context(self, *, user_id: str, ground: ports.Ground, service_id: str) -> Mapping[str, object]:
-        """Onyxia's context. What is a person's own (name, e-mail, Git) stays out of shared projects."""
+        """Onyxia's context. In a shared project nothing is whoever's launches: the project stands in their place, or nothing does."""
         project = await self.identity.projects.get(project_id=ground.project_id)
         user = await self.identity.people.get(user_id=user_id)
         own = ground.personal
         return contexts.Context(
-            user=contexts.User(
-                idep=user.slug,
-                name=user.name if own else None,
-                email=user.email if own else None,
-                lang=user.language,
-            ),
+            user=contexts.User(idep=user.slug, name=user.name, email=user.email, lang=user.language)
+            if own
+            else contexts.User(idep=project.slug, lang=self.lab.language),
             project=contexts.Project(id=ground.namespace),
             git=_git(user) if own else contexts.Git(),
             vault=self._vault(project),

@@ -27,7 +27,7 @@ import uvicorn
 
 from etabli.admin import service as administrations
 from etabli.admin.service import Administration
-from etabli.assembly import authorities, bindings, migrations, parts
+from etabli.assembly import authorities, bindings, departures, migrations, parts
 from etabli.assembly import configuration as configurations
 from etabli.assembly.configuration import Configuration
 from etabli.audit.service import Audit
@@ -248,6 +248,7 @@ async def _background(lab: Lab, notices_due: Callable[[], Awaitable[None]]) -> A
             "vault": _until_done(
                 lab.clock, lambda: vault_setup.ensure_vault_ready(lab.layout, lab.configuration.lab, clock=lab.clock)
             ),
+            "departures": departures.Departures(lab.identity, lab.storage, lab.engine, lab.clock).follow(lab.events),
             "environments": lab.environments.warm(),
             "backups": _every(lab.clock, LOOK, partial(_back_up, lab), at_once=False),
             "authority": _until_done(lab.clock, lambda: _export_root(lab)),

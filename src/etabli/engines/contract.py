@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Manifest: TypeAlias = Mapping[str, object]  # One Kubernetes object, as YAML or JSON reads it.
 
@@ -153,6 +153,16 @@ class Capabilities:
 
     limits: Mapping[str, Guarantee] = field(default_factory=dict)  # `memory`, `cpu`, `processes`, `disk`, `network`…
     internet: bool = True  # Whether services reach beyond the lab.
+    hangs_up: bool = False  # Whether it is a `CanHangUp`.
+
+
+@runtime_checkable
+class CanHangUp(Protocol):
+    """An engine that can end the connections which the front door holds open to services."""
+
+    async def hang_up(self, project_id: str) -> None:
+        """End all of a project's, websockets too: whoever may still come in connects again. None open is success."""
+        ...
 
 
 class Engine(Protocol):

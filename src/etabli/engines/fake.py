@@ -38,6 +38,7 @@ class World:
     """What outlives a portal. `wrote` wakes who follows a log."""
 
     ghosts: dict[str, Ghost] = field(default_factory=dict)
+    hung_up: list[str] = field(default_factory=list)  # Projects, each time that their connections were to end.
     wrote: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
@@ -59,7 +60,9 @@ class FakeEngine:
 
     def capabilities(self) -> contract.Capabilities:
         return contract.Capabilities(
-            limits=dict.fromkeys(("memory", "cpu", "processes", "disk"), contract.Guarantee.NONE), internet=False
+            limits=dict.fromkeys(("memory", "cpu", "processes", "disk"), contract.Guarantee.NONE),
+            internet=False,
+            hangs_up=True,
         )
 
     async def check(self, request: contract.ApplyRequest | None = None) -> contract.Health:
@@ -157,6 +160,10 @@ class FakeEngine:
         if not ghost.plan.pods:
             done = contract.Phase.STOPPED
         self.drive(service_id, done if self.automatic else contract.Phase.STARTING)
+
+    async def hang_up(self, project_id: str) -> None:
+        """No connection is open to what does not run; tests read which project's would have ended."""
+        self.world.hung_up.append(project_id)
 
     async def _wake(self) -> None:
         async with self.world.wrote:

@@ -158,6 +158,16 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Departure:
+    """Somebody who lost rights in a project not long ago."""
+
+    project_id: str
+    user_id: str
+    role: Role | None  # What they may still do there: look, or nothing.
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Session:
     """One browser's stay, from sign-in to its end. Its token is known to the browser alone."""
 

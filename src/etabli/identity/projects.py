@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from etabli.identity import accounts, models, queries
+from etabli.identity import accounts, departures, models, queries
 from etabli.identity.data_classes import DataClasses
 from etabli.identity.store import MembershipRow, ProjectRow, UserRow
 from etabli.kernel import errors
@@ -175,7 +175,7 @@ class Projects:
         """
         async with self._database.session() as session:
             await owned_shared(session, by=by, project_id=project_id)
-            await _change_role(session, project_id=project_id, user_id=user_id, role=role)
+            await _change_role(session, project_id=project_id, user_id=user_id, role=role, now=self._clock.now())
         log.info("member set", project=project_id, user=user_id, role=role, by=by.id)
 
     async def hand_over(self, *, by: models.User, project_id: str, user_id: str) -> None:
@@ -187,8 +187,9 @@ class Projects:
             await owned_shared(session, by=by, project_id=project_id)
             if user_id == by.id:
                 raise errors.Conflict("it is yours already", hint="choose another member", field="user")
-            await _change_role(session, project_id=project_id, user_id=user_id, role=models.Role.OWNER)
-            await _change_role(session, project_id=project_id, user_id=by.id, role=models.Role.MEMBER)
+            now = self._clock.now()
+            await _change_role(session, project_id=project_id, user_id=user_id, role=models.Role.OWNER, now=now)
+            await _change_role(session, project_id=project_id, user_id=by.id, role=models.Role.MEMBER, now=now)
         log.info("project handed over", project=project_id, user=user_id, by=by.id)
 
     async def remove_member(self, *, by: models.User, project_id: str, user_id: str) -> None:
@@ -207,6 +208,14 @@ class Projects:
             if user_id in roles:
                 _keep_an_owner({**roles, user_id: None})
                 await session.delete(await session.get_one(MembershipRow, (user_id, project_id)))
+                await departures.note(
+                    session,
+                    project_id=project_id,
+                    user_id=user_id,
+                    before=roles[user_id],
+                    after=None,
+                    now=self._clock.now(),
+                )
         log.info("member removed", project=project_id, user=user_id, by=by.id)
 
     def _checked(self, details: Details) -> Details:
@@ -227,18 +236,21 @@ async def put_member(session: AsyncSession, *, project_id: str, user_id: str, ro
     """Give somebody a role in a project, whoever asks. Conflict where the project would be left without an owner."""
     roles = await queries.lock_members(session, project_id)
     _keep_an_owner({**roles, user_id: role})
+    await departures.note(
+        session, project_id=project_id, user_id=user_id, before=roles.get(user_id), after=role, now=now
+    )
     if user_id in roles:
         (await session.get_one(MembershipRow, (user_id, project_id))).role = role.value
         return
     session.add(MembershipRow(user_id=user_id, project_id=project_id, role=role.value, created_at=now))
 
 
-async def _change_role(session: AsyncSession, *, project_id: str, user_id: str, role: models.Role) -> None:
-    roles = await queries.lock_members(session, project_id)
-    if user_id not in roles:
+async def _change_role(
+    session: AsyncSession, *, project_id: str, user_id: str, role: models.Role, now: datetime
+) -> None:
+    if user_id not in await queries.lock_members(session, project_id):
         raise errors.NotFound("no such member", hint="see who is in the project")
-    _keep_an_owner({**roles, user_id: role})
-    (await session.get_one(MembershipRow, (user_id, project_id))).role = role.value
+    await put_member(session, project_id=project_id, user_id=user_id, role=role, now=now)
     await session.flush()
 
 

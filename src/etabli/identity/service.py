@@ -8,6 +8,7 @@ from etabli.audit.service import Audit
 from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
 from etabli.identity.data_classes import DataClasses
+from etabli.identity.departures import Departures
 from etabli.identity.devices import Devices
 from etabli.identity.directory import Directory
 from etabli.identity.facts import FirstSteps
@@ -45,6 +46,7 @@ class Identity:
     invitations: Invitations
     requests: Requests
     projects: Projects
+    departures: Departures
     service_tokens: ServiceTokens
     access_tokens: AccessTokens
     devices: Devices
@@ -125,6 +127,7 @@ def build(
         ),
         invitations=invitations,
         requests=Requests(database=database, clock=clock, settings=settings, invitations=invitations, limiter=limits),
+        departures=Departures(database=database),
         service_tokens=ServiceTokens(database=database, clock=clock),
         access_tokens=AccessTokens(database=database, clock=clock, settings=settings, limiter=limits),
         service_accounts=ServiceAccounts(database=database, clock=clock, settings=settings),

@@ -121,6 +121,25 @@ class MembershipRow(Table):
     created_at: Mapped[datetime]
 
 
+class DepartureRow(Table):
+    """Who lost rights in a project not long ago (`departures`)."""
+
+    __tablename__ = "departures"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    role: Mapped[str | None] = mapped_column(String(16))  # What they kept: `viewer`, or nothing.
+    at: Mapped[datetime]
+
+    def read(self) -> models.Departure:
+        return models.Departure(
+            project_id=self.project_id,
+            user_id=self.user_id,
+            role=None if self.role is None else models.Role(self.role),
+            at=self.at,
+        )
+
+
 class SessionRow(Table):
     """One browser's stay."""
 

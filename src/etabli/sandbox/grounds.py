@@ -147,6 +147,10 @@ class Grounds:
         if failed:
             raise errors.Refused(f"relays cannot be made: {'; '.join(failed)[:500]}")
 
+    async def hang_up(self, folder: Path) -> None:
+        """End every connection from the machine into a ground. A ground that is not there has none."""
+        await self._tell_agent(folder, relay.HANG_UP)
+
     async def _make_holder(self, plan: Plan) -> ProcessRef:
         heirs = [processes.load(plan.folder / name) for name in (AGENT_FILE, PASTA_FILE)]
         cousins = [ref for _pod, _address, refs in _pods(plan.folder) for ref in refs]
@@ -235,21 +239,21 @@ class Grounds:
         ref = await self._spawner.ask(command, ProcessRef)
         await _until((folder / relay.CONTROL_SOCKET).exists, alive=ref)
 
-    async def _tell_agent(self, folder: Path) -> list[str] | None:
+    async def _tell_agent(self, folder: Path, line: bytes = b"\n") -> list[str] | None:
         """Have the agent read its rules; answers what it could not do, None where it does not answer."""
         try:
             reader, writer = await asyncio.open_unix_connection(folder / relay.CONTROL_SOCKET)
         except OSError:
             return None
         try:
-            writer.write(b"\n")
+            writer.write(line)
             async with asyncio.timeout(_COME_UP.total_seconds()):
-                line = await reader.readline()
+                answer = await reader.readline()
         except (OSError, TimeoutError):
             return None
         finally:
             writer.close()
-        failed: list[str] | None = json.loads(line) if line else None
+        failed: list[str] | None = json.loads(answer) if answer else None
         return failed
 
     async def _ensure_internet(self, plan: Plan, held: ProcessRef) -> bool:

@@ -4,7 +4,8 @@ It runs in the ground's network namespace with the lab's uid and no capability. 
 namespaces, so it dials and listens on both sides itself. Inward: a UNIX socket that it makes, 0600, leads to an address inside.
 Outward: an address inside leads to a UNIX socket of the machine, and the other side is told first who calls. It is a program of the
 standard library alone, started by path, so that it stays light: `relay.py FOLDER`. The rules are in `relays.json` of that folder,
-read again when somebody connects to `agent.sock` and sends a line; the answer is a JSON list of what could not be done.
+read again when somebody connects to `agent.sock` and sends a line; the answer is a JSON list of what could not be done. The line
+`hang up` ends every connection from the machine inward besides: whoever may still come in does so again.
 
 Nothing depends on its life but the connections that it carries: pods go on without it, and the next one does the same work.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 RULES_FILE, CONTROL_SOCKET = "relays.json", "agent.sock"
+HANG_UP = b"hang up\n"
 _CHUNK = 64 << 10
 _HIGH_WATER = 256 << 10  # Bytes that wait for a slow reader before its writer is made to wait too.
 _CONNECT_S = 10.0
@@ -35,7 +37,7 @@ class Agent:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._servers: dict[str, asyncio.Server] = {}
-        self._connections: set[asyncio.Task[None]] = set()
+        self._inward: set[asyncio.Task[None]] = set()  # One carries each connection from the machine that is open.
 
     async def run(self) -> None:
         """Relay until killed."""
@@ -47,7 +49,8 @@ class Agent:
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
-            await reader.readline()
+            if await reader.readline() == HANG_UP:
+                await self._hang_up()
             writer.write(json.dumps(await self._apply()).encode() + b"\n")
             await writer.drain()
         writer.close()
@@ -75,7 +78,8 @@ class Agent:
         path, address, port = Path(str(rule["socket"])), str(rule["address"]), int(str(rule["port"]))
         if rule["direction"] == "inward":
             dial = _dialler_tcp(address, port)
-            return await asyncio.start_unix_server(self._relay(dial), sock=_unix_listener(path), limit=_CHUNK)
+            serve = self._counted(self._relay(dial))
+            return await asyncio.start_unix_server(serve, sock=_unix_listener(path), limit=_CHUNK)
         dial = _dialler_unix(path)
         serve = self._relay(dial, preface=str(rule.get("preface", "")))
         return await asyncio.start_server(serve, sock=_tcp_listener(address, port), limit=_CHUNK)
@@ -91,6 +95,27 @@ class Agent:
         temporary = record.with_suffix(".new")
         temporary.write_text(json.dumps(sorted(kept)))
         temporary.rename(record)
+
+    async def _hang_up(self) -> None:
+        for _ in range(3):  # Turns of the loop: what waits to be accepted was let in before, too.
+            for carrying in tuple(self._inward):
+                carrying.cancel()
+            await asyncio.sleep(0)
+
+    def _counted(
+        self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            carrying = asyncio.ensure_future(serve(reader, writer))
+            self._inward.add(carrying)
+            try:
+                await asyncio.wait([carrying])
+            finally:
+                self._inward.discard(carrying)
+            if carrying.cancelled():
+                _abort(writer)
+
+        return counted
 
     def _relay(
         self, dial: Callable[[], Awaitable[_Streams]], *, preface: str = ""
@@ -120,6 +145,9 @@ async def _carry(
     except OSError:
         _abort(writer)
         _abort(far_writer)
+    except asyncio.CancelledError:  # It is hung up on.
+        _abort(far_writer)
+        raise
     finally:
         writer.close()
         far_writer.close()

@@ -213,6 +213,10 @@ class Sandboxes:
         """Replace the Services of a ground, all at once. Unavailable without `nft`."""
         await self._grounds.set_services(ground, services)
 
+    async def hang_up(self, project_id: str) -> None:
+        """End every connection that comes into a project's ground from outside it; pods run on, and new ones come in."""
+        await self._grounds.hang_up(self._grounds.plan(project_id, enclave=False).folder)
+
     async def set_relays(
         self, ground: models.Ground, relays: Sequence[models.InwardRelay | models.OutwardRelay]
     ) -> None:

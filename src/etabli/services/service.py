@@ -18,7 +18,7 @@ from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events, ids
 from etabli.services import errors as own
-from etabli.services import grounds, manifests, models, ports, quotas, recent, reconcile, store
+from etabli.services import following, grounds, manifests, models, ports, quotas, recent, reconcile, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
@@ -219,11 +219,16 @@ class Services:
         await self._desire(service, models.Desired.DELETED)
 
     async def logs(self, *, user_id: str, service_id: str, follow: bool = False) -> AsyncIterator[contract.LogLine]:
-        """What it wrote, oldest first; none before it was first started."""
+        """What it wrote, oldest first; none before it was first started. Following ends when the person may see it no more."""
         service = await self.get(user_id=user_id, service_id=service_id)
         if service.handle is None:
             return
-        async for line in self._rooms.engine.logs(service.handle, follow=follow):
+
+        async def allowed() -> bool:
+            return await self._rooms.people.ground(user_id=user_id, project_id=service.project_id) is not None
+
+        lines = self._rooms.engine.logs(service.handle, follow=follow)
+        async for line in following.while_allowed(lines, events=self._rooms.events, allowed=allowed):
             yield line
 
     async def status(self, *, user_id: str, service_id: str) -> contract.Status | None:

@@ -7,7 +7,7 @@ live at least; repeating any call is safe, after a kill at any step too.
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib import resources
 from urllib.parse import urlsplit
@@ -76,6 +76,27 @@ class Storage:
                 self._kept.popitem(last=False)
             return kept
 
+    @property
+    def longest_keys(self) -> timedelta:
+        """How long keys live at most, from when they are given."""
+        return timedelta(seconds=self._settings.session_seconds) + ID_TOKEN_LIFETIME
+
+    async def shut_out(self, *, project: Project, gone: Sequence[str], demoted: Sequence[str]) -> None:
+        """Make keys that these people (by id) already have good for nothing in the project's bucket, or for reading alone.
+
+        Replaces what was said before; nobody named lifts it all. StoreUnavailable where the store is not there now.
+        """
+        bucket = await self.ensure_bucket(project=project)
+        for subject_id in (*gone, *demoted):
+            self.forget(subject_id=subject_id)
+        async with self._turn(f"policy of {bucket}"):
+            held = await self._client.bucket_policy(bucket)
+            before = json.loads(held) if held else None
+            wanted = policies.without_departed(before, bucket, gone=gone, demoted=demoted)
+            if before != wanted:
+                await self._client.put_bucket_policy(bucket, json.dumps(wanted))
+                log.info("bucket closed to who left", project=project.id, gone=len(gone), demoted=len(demoted))
+
     def forget(self, *, subject_id: str) -> None:
         """Ask anew next time: for a person whose groups changed. Keys already given live on for their hour."""
         self._kept.pop(subject_id, None)
@@ -132,10 +153,11 @@ class Storage:
             ) from error
 
     async def _open_to_members(self, bucket: str) -> None:
-        held = await self._client.bucket_policy(bucket)
-        wanted = policies.with_members(json.loads(held) if held else None, bucket)
-        if held is None or json.loads(held) != wanted:
-            await self._client.put_bucket_policy(bucket, json.dumps(wanted))
+        async with self._turn(f"policy of {bucket}"):
+            held = await self._client.bucket_policy(bucket)
+            wanted = policies.with_members(json.loads(held) if held else None, bucket)
+            if held is None or json.loads(held) != wanted:
+                await self._client.put_bucket_policy(bucket, json.dumps(wanted))
 
     def _is_old(self, credentials: models.Credentials) -> bool:
         return credentials.expires_at - self._clock.now() < timedelta(seconds=self._settings.renew_before_seconds)

@@ -89,7 +89,7 @@ class ProcessEngine:
         findings = self._findings or self._runtime.sandboxes.doctor()
         limits = {one.subject: contract.Guarantee(one.firmness.value) for one in findings}
         internet = limits.get("internet", contract.Guarantee.NONE) is not contract.Guarantee.NONE
-        return contract.Capabilities(limits=limits, internet=internet)
+        return contract.Capabilities(limits=limits, internet=internet, hangs_up=True)
 
     async def check(self, request: contract.ApplyRequest | None = None) -> contract.Health:
         if request is not None:
@@ -144,6 +144,10 @@ class ProcessEngine:
             folder = await asyncio.to_thread(files.private_folder, kept.logs(service_id))
             async for line in logs.read(sources, folder, follow=follow):
                 yield line
+
+    async def hang_up(self, project_id: str) -> None:
+        """End every connection that the front door holds to the project's services."""
+        await self._runtime.sandboxes.hang_up(project_id)
 
     def _check_request(self, request: contract.ApplyRequest) -> models.Plan:
         """The plan of a request. Refused, Invalid or NotFound where it cannot be one here."""
