@@ -10,11 +10,12 @@ from etabli.identity import keys, models, people
 from etabli.services.models import State
 from etabli.web import rendering
 from etabli.web.rendering import Renderer
+from tests.web import factors
 from tests.web.lab import PASSWORD, Lab, csrf
 
 # Rendered by tests of their own, each in every language: they need an outside provider.
 ELSEWHERE = {"outside_leave.html", "outside_new.html"}
-VOID = frozenset({"meta", "link", "input", "br", "rect", "stop", "img"})
+VOID = frozenset({"meta", "link", "input", "br", "rect", "stop", "img", "path"})
 
 
 class Nesting(html.parser.HTMLParser):
@@ -109,6 +110,9 @@ async def test_every_page_is_well_formed_in_every_language(
         check((await browser.get(path, headers={"Etabli-Part": "1"})).text)
     asked = await lab.rooms.identity.devices.ask(form={"client_id": "etabli-cli", "scope": "read"}, address="192.0.2.9")
     check((await browser.post("/device", data={"csrf": csrf(pages[1]), "code": asked.user_code})).text)
+    for page in await factors.pages(lab, await lab.rooms.identity.people.get(user_id=ada.id), browser):
+        assert f'<html lang="{code}"' in page
+        check(page)
     renderer: Renderer = lab.web.state.renderer
     left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")} - renderer.rendered(
         code

@@ -2,7 +2,7 @@
 
 import typer
 
-from etabli.cli import admin_audit, admin_entry, admin_people, admin_services
+from etabli.cli import admin_audit, admin_entry, admin_people, admin_resets, admin_services
 
 
 def add_to(app: typer.Typer) -> None:
@@ -13,3 +13,4 @@ def add_to(app: typer.Typer) -> None:
     admin_services.add_to(admin)
     admin_audit.add_to(admin)
     admin_entry.add_to(admin)
+    admin_resets.add_to(admin)

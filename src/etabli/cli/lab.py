@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from etabli.cli import output, ports
+from etabli.cli import admin_resets, output, ports
 
 UNIT = Path("/etc/systemd/system/etabli.service")
 
@@ -61,10 +61,22 @@ def _add_looks(app: typer.Typer, local: ports.Lab) -> None:
         output.rows(("what", "holds", "why"), local.doctor())
 
     @app.command()
-    def link() -> None:
-        """The one-time link that makes the administrator, while the lab has nobody."""
+    def link(
+        context: typer.Context,
+        name: str = typer.Argument(
+            "", help="Let this person in again, by their short name: they choose a new password."
+        ),
+    ) -> None:
+        """The one-time link that makes the administrator, while the lab has nobody; with a name, one that lets them in again."""
+        if name:
+            print(admin_resets.link_for(context, name, removes_factors=True))
+            return
         address = local.invitation()
-        print(address or "the lab has its people already: an administrator invites the next ones")
+        if address:
+            print(address)
+            return
+        print("the lab has its people already: an administrator invites the next ones")
+        print(f"who cannot get in any more: etabli link NAME (the first administrator is {admin_resets.me(context)})")
 
 
 def _environments(local: ports.Lab) -> typer.Typer:

@@ -3,6 +3,7 @@
 Refused      ├─ WrongCredentials   name or password wrong; never says which
              │   └─ WrongPasskey   the same of a passkey
              ├─ WrongToken         a program's token that is not good; never says why
+             ├─ SecondFactorNeeded the first one was good
              └─ ProtocolError      an OAuth 2.0 error, with its code
 Forbidden    ── MissingScope       the token may not do this; says which scope would
 Unavailable  ── TooManyAttempts    the limit on failed sign-ins; `retry_after` says how long
@@ -34,6 +35,14 @@ class WrongPasskey(WrongCredentials):
         super().__init__(
             "this passkey opens nothing here", hint="try again; it may have been removed, or have taken too long"
         )
+
+
+class SecondFactorNeeded(errors.Refused):
+    """The first factor was good, and this person has a second one. `step` is where their sign-in waits, for the browser alone."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__("this account asks a second factor", hint="sign in from a browser")
+        self.step = step
 
 
 class TooManyAttempts(errors.Unavailable):

@@ -56,3 +56,53 @@ class SpentChallengeRow(Table):
 
     challenge_hash: Mapped[str] = mapped_column(HASH, primary_key=True)
     expires_at: Mapped[datetime]
+
+
+class TotpRow(Table):
+    """What a person's application makes codes from (RFC 6238)."""
+
+    __tablename__ = "totps"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    secret: Mapped[str] = mapped_column(Text)  # Sealed with the lab's key, with whom it is of.
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]  # None until a first code showed that the application has it.
+    last_step: Mapped[int | None] = mapped_column(BigInteger)  # The time step of the last code that was taken.
+
+
+class RecoveryCodeRow(Table):
+    """A code for the day when the application is lost. Used ones are kept: they count."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (Index("recovery_codes_user", "user_id"),)
+
+    code_hash: Mapped[str] = mapped_column(HASH, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    used_at: Mapped[datetime | None]
+
+
+class SignInStepRow(Table):
+    """A sign-in that waits for its second factor, in the browser that has the token."""
+
+    __tablename__ = "sign_in_steps"
+    __table_args__ = (Index("sign_in_steps_expiry", "expires_at"),)
+
+    token_hash: Mapped[str] = mapped_column(HASH, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    method: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime]
+
+
+class ResetLinkRow(Table):
+    """A link that lets one person choose a new password."""
+
+    __tablename__ = "reset_links"
+    __table_args__ = (Index("reset_links_user", "user_id"),)
+
+    token_hash: Mapped[str] = mapped_column(HASH, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    removes_factors: Mapped[bool]  # Whether it may also remove passkeys and codes.
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # When it was used, or another took its place.

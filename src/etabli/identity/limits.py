@@ -77,6 +77,12 @@ class Limits:
         """The limit on one address alone, for what is no guess at a person."""
         return _bucket(f"address {address}", self._settings.address_failures, self._settings.address_pause_seconds)
 
+    def second_factor(self, *, account: str, address: str) -> tuple[Bucket, ...]:
+        """The limits on one attempt of a second factor: by person, wherever it comes from, and by address."""
+        chosen = self._settings
+        mine = _bucket(f"second factor {account}", chosen.code_failures, chosen.code_pause_seconds)
+        return mine, _bucket(f"address {address}", chosen.address_failures, chosen.address_pause_seconds)
+
     async def take(self, buckets: Sequence[Bucket]) -> None:
         """Count one attempt. TooManyAttempts, and nothing counted, where one of the buckets is full."""
         now = self._clock.now()
@@ -108,6 +114,7 @@ class Limits:
             chosen.address_failures * chosen.address_pause_seconds,
             chosen.asks_at_once * chosen.ask_pause_seconds,
             EMAIL_ASKS * 3600,
+            chosen.code_failures * chosen.code_pause_seconds,
         )
         async with self._database.session() as session:
             await queries.drop_levels(session, before=self._clock.now() - timedelta(seconds=slowest))

@@ -291,3 +291,45 @@ class Ways:
 
     password: bool
     passkeys: int
+
+
+@dataclass(frozen=True)
+class SecondFactor:
+    """How a person's codes stand."""
+
+    since: datetime | None  # None where they have none.
+    recovery_left: int
+    is_required: bool  # By the lab's setting, of this person.
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What an application that makes codes is told, this once."""
+
+    secret: str  # Base32, in groups of four.
+    uri: str  # `otpauth://…`, for a QR code.
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A session opened by a second factor."""
+
+    opened: Opened
+    recovery_left: int | None  # Where it was a recovery code: how many are left.
+
+
+@dataclass(frozen=True)
+class ResetLink:
+    """A link that lets one person choose a new password. Its token is shown this once."""
+
+    token: str
+    user: User
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a reset link leads to."""
+
+    user: User
+    removes_factors: bool

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from etabli.audit.service import Audit
 from etabli.identity.access_tokens import AccessTokens
 from etabli.identity.clients import Clients
+from etabli.identity.codes import Codes
 from etabli.identity.data_classes import DataClasses
 from etabli.identity.departures import Departures
 from etabli.identity.devices import Devices
@@ -24,6 +25,7 @@ from etabli.identity.profiles import Profiles
 from etabli.identity.projects import Projects
 from etabli.identity.provider import Provider
 from etabli.identity.requests import Requests
+from etabli.identity.resets import Resets
 from etabli.identity.sealing import Seal
 from etabli.identity.service_accounts import ServiceAccounts
 from etabli.identity.service_tokens import ServiceTokens
@@ -62,6 +64,8 @@ class Identity:
     passkeys: Passkeys
     directory: Directory
     sign_in_page: SignInPage
+    codes: Codes
+    resets: Resets
 
     async def open(self) -> None:
         """Read the lab's keys, or make the first; publish the public halves."""
@@ -79,6 +83,7 @@ class Identity:
         await self.outside.sweep()
         await self.limits.forget()
         await self.passkeys.sweep()
+        await self.codes.sweep()
         await self.keys.tend()
 
     async def close(self) -> None:
@@ -145,4 +150,14 @@ def build(
         passkeys=Passkeys(database=database, clock=clock, seal=seal, sessions=sessions, origin=origin, lab=lab),
         directory=Directory(database=database, clock=clock),
         sign_in_page=settings.sign_in_page,
+        codes=Codes(
+            database=database,
+            clock=clock,
+            seal=seal,
+            sessions=sessions,
+            settings=settings,
+            limiter=limits,
+            lab=lab,
+        ),
+        resets=Resets(database=database, clock=clock, passwords=passwords),
     )

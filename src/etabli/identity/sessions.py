@@ -15,6 +15,7 @@ from sqlalchemy import or_, select, update
 from etabli.audit import models as audit_models
 from etabli.audit.service import Audit
 from etabli.identity import errors, limits, models, opaque, queries
+from etabli.identity.factor_store import SignInStepRow, TotpRow
 from etabli.identity.passwords import LONGEST, Passwords
 from etabli.identity.settings import IdentitySettings
 from etabli.identity.store import SessionRow, UserRow
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 SEEN_EVERY = timedelta(minutes=1)  # How often a session that is used is written.
 SIGN_IN = "session.sign_in"  # As the audit log names it.
 FRESH = timedelta(minutes=10)  # How old a proof may be where a page asks for one: passwords, keys, tokens.
+STEP_LIFETIME = timedelta(minutes=10)  # How long a sign-in waits for its second factor.
 TOLERANCE = timedelta(minutes=5)  # How far ahead a moment may lie before it is a clock that went back.
 
 
@@ -56,7 +58,8 @@ class Sessions:
         """Open a session for who knows the password of `login` (a slug or an e-mail).
 
         WrongCredentials, the same for a wrong password and for nobody by that name; TooManyAttempts past the limits; Forbidden for
-        a suspended account, or where administrators alone have passwords, told only to who knows the account's.
+        a suspended account, or where administrators alone have passwords, told only to who knows the account's; SecondFactorNeeded as
+        `enter`.
         """
         login, place = login[:LONGEST].strip().lower(), limits.normal_address(address)
         user, stored, is_known = await self._look_up(login, place)
@@ -75,7 +78,32 @@ class Sessions:
             )
         if self._passwords.is_outdated(stored):
             await self._rehash(user.id, stored, password)
-        return await self.open(user_id=user.id, address=address, user_agent=user_agent)
+        return await self.enter(user_id=user.id, address=address, user_agent=user_agent, method=models.PASSWORD)
+
+    async def enter(
+        self, *, user_id: str, address: str, method: str, user_agent: str = "", factors: int = 1
+    ) -> models.Opened:
+        """Open a session for who has shown a password, or a provider's word (`outside:<id>`), which may tell of two `factors`.
+
+        SecondFactorNeeded where they showed one, and have turned a second one on: `codes.finish` goes on from its step.
+        """
+        step = opaque.new()
+        async with self._database.session() as session:
+            asked = select(TotpRow.user_id).where(TotpRow.user_id == user_id, TotpRow.confirmed_at.is_not(None))
+            is_asked = factors < 2 and await session.scalar(asked) is not None
+            if is_asked:
+                expires = self._clock.now() + STEP_LIFETIME
+                waiting = SignInStepRow(
+                    token_hash=opaque.digest(step), user_id=user_id, method=method, expires_at=expires
+                )
+                session.add(waiting)
+        if is_asked:
+            raise errors.SecondFactorNeeded(step)
+        return await self.open(user_id=user_id, address=address, user_agent=user_agent, method=method, factors=factors)
+
+    async def refused(self, *, user: models.User, address: str) -> None:
+        """Write down that somebody who knew the first factor did not have the second."""
+        await self._record_refusal(user, typed="", place=limits.normal_address(address))
 
     async def open(
         self, *, user_id: str, address: str, user_agent: str = "", method: str = models.PASSWORD, factors: int = 1

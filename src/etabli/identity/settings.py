@@ -125,6 +125,19 @@ class IdentitySettings(Section):
     address_pause_seconds: int = Field(
         default=5, ge=1, description="Seconds after which one more attempt from one address is allowed."
     )
+    second_factor: Literal["off", "optional", "administrators", "everyone"] = Field(
+        default="optional",
+        description="Who must show a second factor, codes or a passkey: `everyone`, `administrators`, who wants to (`optional`); "
+        "`off`: codes cannot be turned on.",
+    )
+    code_failures: int = Field(
+        default=10,
+        ge=1,
+        description="Wrong codes of a second factor for one person, from anywhere, before they must wait.",
+    )
+    code_pause_seconds: int = Field(
+        default=300, ge=1, description="Seconds after which one more code of a second factor is allowed."
+    )
     hash_memory_kib: int = Field(
         default=65536, ge=8192, description="Memory of one password hash, KiB (argon2id; RFC 9106's second choice)."
     )

@@ -4,6 +4,7 @@ from etabli.web.api import admin_audit as audit_api
 from etabli.web.api import admin_backups as backups_api
 from etabli.web.api import admin_entry as entry_api
 from etabli.web.api import admin_people as people_api
+from etabli.web.api import admin_resets as resets_api
 from etabli.web.api import admin_services as services_api
 from etabli.web.pages import (
     admin_audit,
@@ -15,4 +16,4 @@ from etabli.web.pages import (
 )
 
 PAGES = (admin_people, admin_invitations, admin_projects, admin_services, admin_catalogs, admin_audit)
-API = (people_api, entry_api, services_api, backups_api, audit_api)
+API = (people_api, entry_api, resets_api, services_api, backups_api, audit_api)

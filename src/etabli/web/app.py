@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from etabli.identity import api as openid_api
+from etabli.identity import errors as identity_errors
 from etabli.identity import pages as openid_pages
 from etabli.kernel import errors
-from etabli.web import access, administration, assets, audited, problems, shell, visitors, walls
+from etabli.web import access, administration, assets, audited, gates, problems, shell, visitors, walls
 from etabli.web.api import account as account_api
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
@@ -24,6 +25,7 @@ from etabli.web.api import tokens as tokens_api
 from etabli.web.hub import Hub
 from etabli.web.pages import (
     account,
+    account_codes,
     account_notifications,
     account_picture,
     account_security,
@@ -41,6 +43,8 @@ from etabli.web.pages import (
     passkeys,
     projects,
     proof,
+    reset,
+    second_step,
     service_accounts,
     services,
 )
@@ -54,9 +58,11 @@ PAGES = (
     design,
     entrance,
     outside,
+    second_step,
     passkeys,
     proof,
     asking,
+    reset,
     catalog,
     launcher,
     services,
@@ -65,6 +71,7 @@ PAGES = (
     account,
     account_picture,
     account_security,
+    account_codes,
     account_sessions,
     account_notifications,
     live_pages,
@@ -119,7 +126,7 @@ def create(rooms: Rooms) -> FastAPI:
         address_of=lambda request: str(request.state.caller.address),
     )
     app.include_router(machines, include_in_schema=False)
-    app.include_router(openid_pages.router(provider, current_user=visitors.current_user, sign_in=shell.to_sign_in))
+    app.include_router(openid_pages.router(provider, current_user=gates.current_user, sign_in=shell.to_sign_in))
     app.add_api_route(walls.HEALTH, _health, include_in_schema=False)
     app.add_api_route("/static/{path:path}", _static, include_in_schema=False)
     app.add_exception_handler(errors.EtabliError, _on_error)
@@ -171,6 +178,11 @@ async def _on_error(request: Request, raised: Exception) -> Response:
         return shell.to_sign_in(request)
     if isinstance(error, problems.ProofNeeded):
         return shell.go("/prove", next=error.back)
+    if isinstance(error, problems.GateClosed):
+        here = shell.here(request) if request.method in walls.SAFE else "/"
+        return shell.go(error.page, **({"next": here} if here != "/" else {}))
+    if isinstance(error, identity_errors.SecondFactorNeeded):
+        return entrance.to_second_step(error, "/")
     try:
         found = await visitors.visitor(request)
     except errors.EtabliError:

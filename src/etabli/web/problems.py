@@ -57,6 +57,14 @@ class ProofNeeded(errors.Forbidden):
         self.back = back
 
 
+class GateClosed(errors.Forbidden):
+    """Something must be done first, on the page at `page`: terms accepted, a second factor set up."""
+
+    def __init__(self, message: str, *, hint: str, page: str) -> None:
+        super().__init__(message, hint=hint)
+        self.page = page
+
+
 class Unforeseen(errors.EtabliError):
     """A mistake of ours."""
 

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from etabli.kernel import errors
-from etabli.web import problems, visitors, walls
+from etabli.web import gates, problems, visitors, walls
 from etabli.web.rendering import Renderer
 from etabli.web.visitors import Visitor
 
@@ -31,6 +31,7 @@ class FormRoute(APIRoute):
             if request.method not in walls.SAFE:
                 form = await request.form(max_files=self.most_files, max_fields=MOST_FIELDS)
                 visitors.check_csrf(await visitors.visitor(request), form.get("csrf"))
+            await gates.check(request)
             return await handle(request)
 
         return checked
@@ -98,8 +99,13 @@ def go(path: str, **query: str) -> Response:
 
 def to_sign_in(request: Request) -> Response:
     """To the sign-in page, and back here after."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return go("/sign-in", **({"next": here} if here != "/" else {}))
+    path = here(request)
+    return go("/sign-in", **({"next": path} if path != "/" else {}))
+
+
+def here(request: Request) -> str:
+    """The local address that was asked for."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def error_page(request: Request, found: Visitor | None, error: errors.EtabliError) -> Response:

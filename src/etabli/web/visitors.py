@@ -25,6 +25,7 @@ from etabli.web.rooms import Rooms
 
 SESSION_COOKIE = "__Host-etabli"
 VISIT_COOKIE = "__Host-etabli-visit"
+STEP_COOKIE = "__Host-etabli-step"  # A sign-in that waits for its second factor.
 LANGUAGE_COOKIE = "__Host-etabli-language"
 LOOK_COOKIE = "__Host-etabli-look"
 PROJECT_COOKIE = "__Host-etabli-project"
@@ -153,12 +154,8 @@ async def proven(request: Request, found: Annotated[Visitor, Depends(person)]) -
     rooms: Rooms = request.app.state.rooms
     if found.is_operator or (found.session is not None and rooms.identity.sessions.is_fresh(found.session)):
         return found
-    raise problems.ProofNeeded("/".join(request.url.path.split("/")[:3]))
-
-
-async def current_user(found: Annotated[Visitor, Depends(visitor)]) -> models.User | None:
-    """Who is signed in, for pages of other rooms."""
-    return found.someone
+    path = request.url.path
+    raise problems.ProofNeeded(path if request.method in walls.SAFE else "/".join(path.split("/")[:3]))
 
 
 async def require_administrator(request: Request) -> None:

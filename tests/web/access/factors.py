@@ -1,6 +1,7 @@
 """Routes of what one proves oneself with."""
 
-from tests.web.access.rules import ANYONE, OWN, SIGN_IN, SIGNED_IN, Route, everybody
+from etabli.identity.token_models import Scope
+from tests.web.access.rules import ADMINS, ANYONE, IN, NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, everybody
 
 ANSWER = {"credential": "{}"}
 
@@ -15,4 +16,14 @@ ROUTES = {
     "POST /account/security/passkeys": Route(SIGNED_IN, form=ANSWER),
     "POST /account/security/passkeys/options": Route(SIGNED_IN),
     "POST /account/security/passkeys/{passkey_id}/remove": Route(OWN),
+    "GET /sign-in/second": Route(everybody(IN, ANONYMOUS=NOT_FOUND)),
+    "POST /sign-in/second": Route(everybody(NOT_FOUND), form={"code": "123456"}),
+    "GET /account/security/codes": Route(SIGNED_IN),
+    "POST /account/security/codes": Route(SIGNED_IN),
+    "POST /account/security/codes/confirm": Route(SIGNED_IN, form={"code": "123456"}),
+    "POST /account/security/codes/renew": Route(SIGNED_IN),
+    "POST /account/security/codes/off": Route(SIGNED_IN),
+    "GET /reset": Route(everybody(NOT_FOUND), query={"token": "x"}),
+    "POST /reset": Route(everybody(NOT_FOUND), form={"token": "x", "password": "a long and quiet password"}),
+    "POST /api/v1/admin/people/{person}/reset-link": Route(ADMINS, scopes=(Scope.ADMIN,), json={}),
 }

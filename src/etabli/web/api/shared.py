@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from etabli.identity import errors, models
 from etabli.identity.token_models import Scope
-from etabli.web import visitors, walls
+from etabli.web import gates, visitors, walls
 from etabli.web.api import answers
 from etabli.web.visitors import Visitor
 
@@ -64,6 +64,7 @@ class ApiRoute(APIRoute):
                 visitors.check_csrf(found, request.headers.get(CSRF_HEADER))
             if found.bearer is not None:
                 _check_scope(found.bearer.token.scopes, self._taken(is_safe))
+            await gates.check(request)
             return await handle(request)
 
         return checked

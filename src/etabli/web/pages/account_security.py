@@ -65,6 +65,8 @@ async def page(
             "faults": faults if faults is not None else faults_of(error),
             "ways": await rooms.identity.people.ways(user_id=found.user.id),
             "passkeys": await rooms.identity.passkeys.list(user_id=found.user.id),
+            "second": await rooms.identity.codes.state(user=found.user),
+            "offers_codes": rooms.identity.codes.is_offered,
             "last": last,
             "outside": await outside.shown(request, found),
             "here": device(request.headers.get("user-agent", "")),

@@ -21,12 +21,12 @@ LEADING_ELSEWHERE = ("/open?", "/oidc/")
 
 
 @router.get("/sign-in")
-async def sign_in_page(request: Request, found: Anyone, onward: Next = "/") -> Response:
+async def sign_in_page(request: Request, found: Anyone, onward: Next = "/", done: str = "") -> Response:
     """The sign-in page; home for who is signed in already."""
     path = visitors.local_path(onward)
     if found.someone is not None:
         return shell.go(path)
-    return sign_in_form(request, found, path=path)
+    return sign_in_form(request, found, path=path, done=done)
 
 
 @router.post("/sign-in")
@@ -49,6 +49,8 @@ async def sign_in(
         )
     except identity_errors.WrongCredentials as error:
         return sign_in_form(request, found, path=path, login=login[:TEXT], error=error)
+    except identity_errors.SecondFactorNeeded as error:
+        return to_second_step(error, path)
     return entered(request, found, opened, path)
 
 
@@ -165,7 +167,13 @@ def _same_page(path: str, project: str) -> str:
 
 
 def sign_in_form(
-    request: Request, found: Visitor, *, path: str, login: str = "", error: errors.EtabliError | None = None
+    request: Request,
+    found: Visitor,
+    *,
+    path: str,
+    login: str = "",
+    error: errors.EtabliError | None = None,
+    done: str = "",
 ) -> Response:
     """The sign-in page with every way in, and what went wrong with one of them."""
     rooms: Rooms = request.app.state.rooms
@@ -173,6 +181,7 @@ def sign_in_form(
         "next": path,
         "login": login,
         "error": error,
+        "done": done,
         "providers": rooms.identity.outside.providers(),
         "order": rooms.identity.sign_in_page,
         "takes_requests": rooms.identity.requests.are_open,
@@ -181,6 +190,13 @@ def sign_in_form(
     if isinstance(error, identity_errors.WrongCredentials):
         status = 401
     return shell.page(request, found, "sign_in.html", context, status=status)
+
+
+def to_second_step(needed: identity_errors.SecondFactorNeeded, path: str) -> Response:
+    """To the page of the second factor, and on to `path` after. Whoever shows a first factor by another way leads here too."""
+    response = shell.go("/sign-in/second", **({"next": path} if path != "/" else {}))
+    visitors.set_cookie(response, visitors.STEP_COOKIE, needed.step, max_age=None)
+    return response
 
 
 def entered(request: Request, found: Visitor, opened: models.Opened, path: str) -> Response:
@@ -192,6 +208,7 @@ def entered(request: Request, found: Visitor, opened: models.Opened, path: str) 
     visitors.set_cookie(response, visitors.SESSION_COOKIE, opened.token, max_age=None)
     visitors.keep_look(response, opened.user.look)
     visitors.drop_cookie(response, visitors.VISIT_COOKIE)
+    visitors.drop_cookie(response, visitors.STEP_COOKIE)
     return response
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from etabli.identity import errors as identity_errors
 from etabli.identity import forms
 from etabli.identity.outside import errors as outside_errors
 from etabli.identity.outside.models import Arrival, Button, Identity, Newcomer
@@ -152,15 +153,18 @@ async def shown(request: Request, found: Visitor) -> Shown:
 
 
 async def _entered(request: Request, found: Visitor, arrival: Arrival) -> Response:
-    """Open the session of somebody known. Forbidden where they are suspended."""
+    """Open the session of somebody known, by way of their second factor. Forbidden where they are suspended."""
     rooms: Rooms = request.app.state.rooms
-    opened = await rooms.identity.sessions.open(
-        user_id=arrival.user_id,
-        address=request.state.caller.address,
-        user_agent=request.headers.get("user-agent", ""),
-        method=arrival.method,
-        factors=arrival.factors,
-    )
+    try:
+        opened = await rooms.identity.sessions.enter(
+            user_id=arrival.user_id,
+            address=request.state.caller.address,
+            user_agent=request.headers.get("user-agent", ""),
+            method=arrival.method,
+            factors=arrival.factors,
+        )
+    except identity_errors.SecondFactorNeeded as needed:
+        return entrance.to_second_step(needed, arrival.onward)
     response = entrance.entered(request, found, opened, arrival.onward)
     response.headers.update(HEADERS)
     return response

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
-from etabli.web import problems, shell, visitors
+from etabli.web import gates, problems, shell, visitors
 from etabli.web.pages.entrance import Next, NextField
 from etabli.web.rooms import Rooms
 from etabli.web.shell import TEXT
@@ -61,4 +61,11 @@ async def _page(request: Request, found: Visitor, *, path: str, error: errors.Et
     rooms: Rooms = request.app.state.rooms
     ways = await rooms.identity.people.ways(user_id=found.user.id)
     status = 200 if error is None else problems.status_of(error)
-    return shell.page(request, found, "prove.html", {"next": path, "ways": ways, "error": error}, status=status)
+    is_asked = gates.lacks_factor(request, found)
+    return shell.page(
+        request,
+        found,
+        "prove.html",
+        {"next": path, "ways": ways, "error": error, "is_asked": is_asked},
+        status=status,
+    )
