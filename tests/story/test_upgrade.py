@@ -135,5 +135,58 @@ def test_an_upgrade_keeps_the_notebook_and_the_way_back_is_refused(copy: Path) -
         assert answers()
 
 
+def test_upgrade_brings_a_lab_to_another_folder_and_back_where_that_one_does_not_come_up(copy: Path) -> None:
+    scripts, portal = copy / "src/etabli/migrations/versions", copy / "src/etabli/assembly/portal.py"
+    with labs.lab() as lab:
+        lab.up()
+        alice = people.joined(lab, lab.link, "Alice")
+        notebook = lab.launch("--name", "notebook")
+        origin = alice.open(notebook)
+        kernel = alice.ask("POST", f"{origin}/api/kernels", json={}).json()["id"]
+        before, pod, was = _components(lab), people.init(lab, notebook), revisions.current(lab.data / "etabli.db")
+
+        def answers() -> bool | None:
+            return kernel in alice.ask("GET", f"{origin}/api/kernels").text or None
+
+        nowhere = lab.etabli("upgrade", "--to", str(copy / "src"), check=False)
+        assert "holds no Etabli that can be started" in nowhere
+        assert "error: the lab runs the version of" in lab.etabli("upgrade", "--to", str(copy / "venv"), check=False)
+        assert _components(lab) == before
+
+        # The new one migrates, then its portal ends at each start.
+        (scripts / "next_adds_a_table.py").write_text(REVISION.format(before=was))
+        well = portal.read_text()
+        broken = well.replace("stopped = asyncio.Event()", 'raise errors.Refused("broken on purpose")')
+        assert broken != well
+        portal.write_text(broken)
+        told = lab.etabli("upgrade", "--to", str(copy / "venv"), check=False, timeout=300)
+        assert "only the database is kept" in told
+        assert "error: the new version did not come up, and the lab is back at the former one" in told
+        assert "broken on purpose" in told
+        lab.until(answers, 30)
+        after = _components(lab)
+        assert people.init(lab, notebook) == pod
+        assert {name: after[name] for name in ADOPTED} == {name: before[name] for name in ADOPTED}
+        assert revisions.current(lab.data / "etabli.db") == was
+        assert alice.visit(f"{lab.origin}/services")[1].status_code == 200
+        lab.until_state(notebook, "ready")
+
+        portal.write_text(well)
+        assert "the lab is upgraded" in lab.etabli("upgrade", "--to", str(copy / "venv"), timeout=300)
+        lab.until(answers, 30)
+        newest = _components(lab)
+        assert people.init(lab, notebook) == pod
+        assert [name for name in after if newest[name] != after[name]] == list(REPLACED)
+        assert revisions.current(lab.data / "etabli.db") == "next"
+        assert alice.visit(f"{lab.origin}/services")[1].status_code == 200
+        # The way back is refused by the one that is gone back to, which touches nothing.
+        told = lab.etabli("upgrade", "--to", sys.prefix, check=False, timeout=300)
+        assert "error: the new version refuses this lab" in told
+        assert "was written by a newer Etabli" in told
+        assert _components(lab) == newest
+        lab.python = copy / "venv/bin/python"  # Whose it is now, for its end too.
+        lab.until_state(notebook, "ready")
+
+
 def _components(lab: labs.Lab) -> dict[str, ProcessRef]:
     return {name: lab.component(name) for name in (*REPLACED, *ADOPTED)}

@@ -93,6 +93,14 @@ class LocalLab:
         ended = self._with_parts(_end_services)
         print("the lab is stopped; everything that lasts is kept" if ran or ended else "the lab was not running")
 
+    def upgrade(self, *, to: str, within_seconds: float, backup: bool) -> str:
+        """Bring it to another version, or back to this one."""
+        from etabli.assembly import upgrading  # noqa: PLC0415 - As above.
+
+        os.environ["PATH"] = processes.search_path(self.environ)
+        request = upgrading.Request(to=to, within_seconds=within_seconds, backup=backup)
+        return upgrading.upgrade(self.layout, request, environ=os.environ, now=SystemClock().now())
+
     def status(self) -> Sequence[ports.Row]:
         """Each component, its state, since when."""
         snapshot = status.read(self._plan())

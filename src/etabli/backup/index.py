@@ -6,6 +6,7 @@ that a kill leaves it true.
 
 import json
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,11 +28,13 @@ class Index:
         self._database = sqlite3.connect(path, check_same_thread=False)
         self._database.executescript(TABLES)
         self._pending = 0
+        self._turn = threading.RLock()  # Threads share the connection.
 
     def close(self) -> None:
         """Keep what was noted."""
-        self._database.commit()
-        self._database.close()
+        with self._turn:
+            self._database.commit()
+            self._database.close()
 
     def belongs_to(self, repository: str) -> None:
         """Forget everything where it speaks of another repository."""
@@ -44,7 +47,8 @@ class Index:
 
     def has(self, name: str) -> bool:
         """Whether a piece is stored."""
-        return self._database.execute("SELECT 1 FROM pieces WHERE name = ?", (name,)).fetchone() is not None
+        with self._turn:
+            return self._database.execute("SELECT 1 FROM pieces WHERE name = ?", (name,)).fetchone() is not None
 
     def note(self, name: str) -> None:
         """A piece is stored."""
@@ -57,9 +61,9 @@ class Index:
 
     def cut(self, place: str, name: str, stamp: str, *, run: str) -> dict[str, object] | None:
         """What an object or a file was cut into, where it is still as it was then and all its pieces are there."""
-        row = self._database.execute(
-            "SELECT stamp, entry FROM cut WHERE place = ? AND name = ?", (place, name)
-        ).fetchone()
+        query = "SELECT stamp, entry FROM cut WHERE place = ? AND name = ?"
+        with self._turn:
+            row = self._database.execute(query, (place, name)).fetchone()
         if row is None or row[0] != stamp:
             return None
         entry: dict[str, object] = json.loads(row[1])
@@ -81,8 +85,9 @@ class Index:
         self._database.commit()
 
     def _write(self, statement: str, values: Sequence[str]) -> None:
-        self._database.execute(statement, values)
-        self._pending += 1
-        if self._pending >= COMMIT_EVERY:
-            self._pending = 0
-            self._database.commit()
+        with self._turn:
+            self._database.execute(statement, values)
+            self._pending += 1
+            if self._pending >= COMMIT_EVERY:
+                self._pending = 0
+                self._database.commit()

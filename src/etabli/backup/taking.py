@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 
 from etabli.backup import models, ports, repository
@@ -116,17 +117,13 @@ class Taking:
 
     async def _objects(self, listing: Path) -> AsyncIterator[dict[str, object]]:
         with listing.open() as lines:
-            batch: list[Version] = []
-            for line in lines:
-                batch.append(Version(**json.loads(line)))
-                if len(batch) == AT_ONCE:
-                    for entry in await asyncio.gather(*map(self._object, batch)):
-                        if entry is not None:
-                            yield entry
-                    batch = []
-            for entry in await asyncio.gather(*map(self._object, batch)):
-                if entry is not None:
-                    yield entry
+            while batch := [Version(**json.loads(line)) for line in islice(lines, AT_ONCE)]:
+                # All have ended before one that failed is raised: none goes on over an index that is closed.
+                for entry in await asyncio.gather(*map(self._object, batch), return_exceptions=True):
+                    if isinstance(entry, BaseException):
+                        raise entry
+                    if entry is not None:
+                        yield entry
 
     async def _object(self, version: Version) -> dict[str, object] | None:
         """One version: known from an earlier run, or read; None where its people deleted it meanwhile."""

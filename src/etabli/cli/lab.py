@@ -41,6 +41,15 @@ def _add_start(app: typer.Typer, local: ports.Lab) -> None:
         local.up(options)
 
     @app.command()
+    def upgrade(
+        to: str = typer.Option(help="The new version: its folder, a virtual environment, or a tag of this checkout."),
+        within: float = typer.Option(180, help="Seconds until it must answer; else the lab goes back."),
+        without_backup: bool = typer.Option(False, "--without-backup", help="Take none before."),
+    ) -> None:
+        """Bring the running lab to another version, and back where that one does not come up. Services run on."""
+        print(local.upgrade(to=to, within_seconds=within, backup=not without_backup))
+
+    @app.command()
     def down() -> None:
         """Stop the lab: services first, then its components. Everything that lasts is kept."""
         local.down()

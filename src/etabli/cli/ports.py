@@ -94,6 +94,10 @@ class Lab(Protocol):
         """Stop services' sandboxes, components and supervisor, in order."""
         ...
 
+    def upgrade(self, *, to: str, within_seconds: float, backup: bool) -> str:
+        """Bring it to another version, or back to this one; what was done, in words."""
+        ...
+
     def status(self) -> Sequence[Row]:
         """Component, state, since when."""
         ...

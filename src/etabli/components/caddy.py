@@ -33,9 +33,10 @@ def component(
     config = render(layout, lab, door)
     path = folder / "caddy.json"
     _install(path, json.dumps(config, indent=1))
+    binary = str(versions.binary(NAME))
     return models.Component(
         name=NAME,
-        argv=(str(versions.binary(NAME)), "run", "--config", str(path)),
+        argv=(binary, "run", "--config", str(path)),
         folder=folder,
         env={
             "GOGC": "200",
@@ -43,6 +44,7 @@ def component(
         },  # A small heap collects often: a tenth more requests for some memory.
         files=(path, *_certificate_files(door)),
         version=versions.named(NAME),
+        places=(binary,),
         needs=needs,
         health=models.Health(socket=folder / "health.sock", path="/"),
         ports=_ports(lab, door),

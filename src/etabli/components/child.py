@@ -123,9 +123,11 @@ def is_current(component: models.Component) -> bool:
 
 
 def fingerprint(component: models.Component) -> str:
-    """A digest of what a component is started with: program, version, arguments, environment, configuration files."""
+    """A digest of what a component is started with: version, arguments, environment, configuration files."""
     hashed = hashlib.sha256()
-    relevant = {key: value for key, value in asdict(component).items() if key in ("argv", "env", "version", "inner")}
+    described = asdict(component)
+    relevant = {key: described[key] for key in ("argv", "env", "version", "inner")}
+    relevant["argv"] = [word for word in component.argv if word not in component.places]
     hashed.update(json.dumps(relevant, sort_keys=True).encode())
     for path in component.files:
         hashed.update(path.read_bytes() if path.exists() else b"")

@@ -45,6 +45,7 @@ class Component:
         Path, ...
     ] = ()  # Its rendered configuration: when their content differs from what it was started with, it is restarted.
     version: str = ""  # What program it is, from `versions`: another version is restarted, never adopted.
+    places: tuple[str, ...] = ()  # Words of `argv` that only say where programs lie: `version` says which.
     needs: tuple[str, ...] = ()  # Names of components that must answer before it starts.
     health: Health | None = None  # None: alive is well.
     inner: bool = False  # Lives in the components' own network namespace, which has a loopback and nothing else.

@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import secrets
+import sys
 import time
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def component(layout: Layout, lab: LabSettings, *, needs: tuple[str, ...] = ()) 
         env={"GOMEMLIMIT": f"{MEMORY_LIMIT_MIB}MiB", "GOGC": "50"},
         files=(path,),
         version=versions.named(NAME),
+        places=(sys.executable, str(binary), str(binary.parent)),
         needs=needs,
         health=models.Health(socket=layout.socket(SOCKET), path="/v1/sys/health?uninitcode=200"),
         inner=True,

@@ -59,8 +59,8 @@ def levels(plan: models.Plan) -> list[list[models.Component]]:
 
 def _component(raw: Mapping[str, Any]) -> models.Component:
     values = dict(raw)
-    for name in ("argv", "needs"):
-        values[name] = tuple(values[name])
+    for name in ("argv", "needs", "places"):
+        values[name] = tuple(values.get(name, ()))
     values["folder"] = Path(values["folder"])
     values["files"] = tuple(Path(item) for item in values["files"])
     values["ports"] = tuple(models.Port(**item) for item in values["ports"])

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -108,6 +109,7 @@ def component(
         env={"GOMEMLIMIT": f"{MEMORY_LIMIT_MIB}MiB", "GOGC": "50"},
         files=(rules,),
         version=versions.named(NAME),
+        places=(sys.executable, str(binary), str(binary.parent)),
         needs=needs,
         health=models.Health(socket=layout.socket("s3"), path="/healthz"),
         inner=True,
