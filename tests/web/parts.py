@@ -35,6 +35,7 @@ from etabli.services.service import Rooms as ServiceRooms
 from etabli.services.service import Services
 from etabli.services.settings import ServicesSettings
 from etabli.services.store import Store
+from etabli.web.branding import Branding
 from etabli.web.rooms import Rooms
 
 CHARTS = Path(__file__).parent / "charts"
@@ -241,6 +242,7 @@ async def rooms(
             events=events,
             clock=clock,
             lab=lab,
+            branding=Branding(folder=layout.data, clock=clock),
             audit=audit,
             admin=administrations.build(
                 identity=identity, door=door, oversight=Oversight(beneath, reconciler=reconciler), catalog=catalog

@@ -75,6 +75,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/design", "/account/notifications", "/admin/invitations"]
     pages += ["/search", "/search?q=notebok", "/search?q=zzz"]
     pages += ["/account/tokens?done=token", "/device?code=x&done=yes", "/projects/shared/service-accounts"]
+    pages += ["/admin/branding?accent=%23ffff00"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     pages += ["/admin/people", f"/admin/people/{bob.slug}", "/admin/projects", f"/admin/projects/{shared.slug}"]

@@ -21,6 +21,7 @@ from etabli.mail.settings import MailSettings
 from etabli.sandbox.settings import SandboxSettings
 from etabli.services.settings import ServicesSettings
 from etabli.storage.settings import StorageSettings
+from etabli.web.settings import BrandingSettings
 
 HTTPS_PORT = 443
 ANYWHERE = "0.0.0.0"
@@ -39,6 +40,7 @@ class Configuration:
     engine: ProcessSettings
     sandbox: SandboxSettings
     storage: StorageSettings
+    branding: BrandingSettings  # As it was at the start: pages read it again (web.branding).
     audit: AuditSettings
     mail: MailSettings
     backup: BackupSettings
@@ -54,6 +56,7 @@ SECTIONS: Mapping[str, type[settings.Section]] = {
     "engine": ProcessSettings,
     "sandbox": SandboxSettings,
     "storage": StorageSettings,
+    "branding": BrandingSettings,
     "audit": AuditSettings,
     "mail": MailSettings,
     "backup": BackupSettings,

@@ -56,6 +56,7 @@ from etabli.storage.models import Keys
 from etabli.storage.own import OwnBucket
 from etabli.storage.service import Storage
 from etabli.web import app, notices
+from etabli.web.branding import Branding
 from etabli.web.rooms import Rooms as WebRooms
 
 log = structlog.get_logger()
@@ -220,6 +221,7 @@ def web_rooms(lab: Lab) -> WebRooms:
         mail=lab.mail,
         clock=lab.clock,
         lab=lab.configuration.lab,
+        branding=Branding(folder=lab.layout.data, clock=lab.clock),
         audit=lab.audit,
         admin=lab.admin,
         shelf=lab.own_bucket,

@@ -8,6 +8,7 @@ from etabli.web.api import admin_resets as resets_api
 from etabli.web.api import admin_services as services_api
 from etabli.web.pages import (
     admin_audit,
+    admin_branding,
     admin_catalogs,
     admin_invitations,
     admin_people,
@@ -15,5 +16,5 @@ from etabli.web.pages import (
     admin_services,
 )
 
-PAGES = (admin_people, admin_invitations, admin_projects, admin_services, admin_catalogs, admin_audit)
+PAGES = (admin_people, admin_invitations, admin_projects, admin_services, admin_catalogs, admin_branding, admin_audit)
 API = (people_api, entry_api, resets_api, services_api, backups_api, audit_api)

@@ -32,6 +32,7 @@ from etabli.web.pages import (
     account_sessions,
     account_tokens,
     asking,
+    branding,
     catalog,
     design,
     device,
@@ -55,6 +56,7 @@ from etabli.web.rooms import Rooms
 
 PAGES = (
     home,
+    branding,
     design,
     entrance,
     outside,
@@ -111,7 +113,7 @@ def create(rooms: Rooms) -> FastAPI:
     app.state.assets = files
     app.state.hub = Hub(events=rooms.events, standings=rooms.identity.standings)
     app.state.renderer = Renderer(
-        lab=rooms.lab, clock=rooms.clock, assets=files, classes=rooms.identity.projects.classes
+        lab=rooms.lab, clock=rooms.clock, assets=files, branding=rooms.branding, classes=rooms.identity.projects.classes
     )
     for room in PAGES:
         app.include_router(room.router)

@@ -15,6 +15,7 @@ from etabli.kernel.clock import Clock
 from etabli.kernel.settings import LabSettings
 from etabli.web import language, markdown
 from etabli.web.assets import Assets
+from etabli.web.branding import Branding
 from etabli.web.classes import Classes
 from etabli.web.formats import Formats
 
@@ -24,11 +25,14 @@ FOLDER = Path(__file__).parent / "templates"
 class Renderer:
     """One environment of templates for each language."""
 
-    def __init__(self, *, lab: LabSettings, clock: Clock, assets: Assets, classes: DataClasses) -> None:
+    def __init__(
+        self, *, lab: LabSettings, clock: Clock, assets: Assets, classes: DataClasses, branding: Branding
+    ) -> None:
         self.languages = language.load()
         self._lab = lab
         self._pages: frozenset[str] = frozenset()
         self._classes = classes
+        self._branding = branding
         self._environments = {code: self._environment(code, clock, assets) for code in self.languages}
 
     def know(self, pages: Iterable[str]) -> None:
@@ -73,6 +77,7 @@ class Renderer:
         environment.globals.update(
             fmt=Formats(messages=messages, clock=clock),
             asset=assets.address,
+            brand=self._branding.current,
             lab=self._lab,
             data_classes=Classes(self._classes, code),
             language=code,

@@ -14,6 +14,7 @@ from etabli.kernel.events import Events
 from etabli.kernel.settings import LabSettings
 from etabli.mail.service import Mail
 from etabli.services.service import Services
+from etabli.web.branding import Branding
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Rooms:
     events: Events
     clock: Clock
     lab: LabSettings
+    branding: Branding
     audit: Audit
     admin: Administration
     shelf: Shelf  # The lab's own bucket.

@@ -31,6 +31,15 @@ SENTENCES = (
     N_("at most 2 MB"),
     N_("at most 50 million pixels"),
     N_("a JPEG, PNG or WebP picture"),
+    # web: branding.
+    N_("`{}` cannot be read: UTF-8 text of at most {} kB"),
+    N_("`{}` cannot be read: at most {} kB"),
+    N_("`{}` is not shown: {}"),
+    N_("it is no PNG picture"),
+    N_("it declares a document type"),
+    N_("it is no SVG picture"),
+    N_("it holds a script, or a page"),
+    N_("it loads something from elsewhere"),
     # catalog: checks, sliders, patches.
     N_("may not be changed"),
     N_("must be a set of values"),

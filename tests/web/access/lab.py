@@ -26,6 +26,11 @@ ROUTES = {
     "POST /language": Route(ANYONE, form={"language": "en"}),
     "POST /look": Route(ANYONE, form={"theme": "auto"}),
     "GET /design": Route(ADMINS),
+    "GET /admin/branding": Route(ADMINS),
+    "GET /admin/branding/style.css": Route(ADMINS),
+    "GET /admin/branding/logo": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN)),  # There is none.
+    "GET /branding/{digest}/accent.css": Route(UNKNOWN, path={"digest": "x"}),
+    "GET /branding/{digest}/logo": Route(UNKNOWN, path={"digest": "x"}),
     "POST /project": Route(SIGNED_IN, form={"project": "{project}"}),
     "GET /open": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), query={"host": "x.svc.etabli.localhost"}),
     "GET /.etabli/enter": Route(UNKNOWN),
