@@ -21,6 +21,7 @@ from etabli.kernel import database, errors, settings
 from etabli.kernel.clock import ManualClock
 from etabli.kernel.events import Events
 from etabli.services import ports
+from etabli.services.metering import Meter
 from etabli.services.models import Launch, Service, State
 from etabli.services.quotas import Quotas
 from etabli.services.recent import RecentLaunches
@@ -173,6 +174,7 @@ class Lab:
             clock=self.clock,
             settings=self.settings,
             audit=Audit(database=self.database, clock=self.clock),
+            meter=Meter(database=self.database, clock=self.clock),
             quotas=Quotas(database=self.database, clock=self.clock, settings=self.settings),
             domain=lab.services_domain,
         )

@@ -27,6 +27,7 @@ from etabli.kernel.settings import LabSettings, Layout
 from etabli.mail.service import Mail
 from etabli.mail.settings import MailSettings
 from etabli.services import ports
+from etabli.services.metering import Meter
 from etabli.services.oversight import Oversight
 from etabli.services.quotas import Quotas
 from etabli.services.recent import RecentLaunches
@@ -181,6 +182,14 @@ class Belongings:
         self.kept.pop(key, None)
 
 
+@dataclass(frozen=True)
+class Buckets:
+    """What projects' files weigh."""
+
+    async def size(self, *, project: models.Project) -> tuple[int, int]:
+        return 3, 5 << 20
+
+
 @dataclass
 class Shelf:
     """The lab's own bucket, in memory."""
@@ -226,6 +235,7 @@ async def rooms(
         clock=clock,
         settings=ServicesSettings(),
         audit=audit,
+        meter=Meter(database=database, clock=clock),
         quotas=Quotas(database=database, clock=clock, settings=ServicesSettings()),
         domain=lab.services_domain,
     )
@@ -245,7 +255,14 @@ async def rooms(
             branding=Branding(folder=layout.data, clock=clock),
             audit=audit,
             admin=administrations.build(
-                identity=identity, door=door, oversight=Oversight(beneath, reconciler=reconciler), catalog=catalog
+                database=database,
+                clock=clock,
+                events=events,
+                identity=identity,
+                door=door,
+                oversight=Oversight(beneath, reconciler=reconciler),
+                catalog=catalog,
+                buckets=Buckets(),
             ),
             shelf=Shelf(),
             backups=Notebook(settings=BackupSettings(), folder=layout.data / "backup", clock=clock),

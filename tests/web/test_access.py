@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route as RouterRoute
 
+from etabli.admin.announcements import Draft
 from etabli.identity.requests import Asking
 from etabli.identity.token_models import Scope
 from etabli.kernel import ids
@@ -64,6 +65,11 @@ async def _request(world: World) -> str:
     return (await requests.waiting())[-1].id
 
 
+async def _announcement(world: World) -> str:
+    draft = Draft(texts={"en": "x"})
+    return (await world.lab.rooms.admin.announcements.publish(by=world.people[Who.ADMIN], draft=draft)).id
+
+
 async def _newcomer(world: World) -> str:
     """Somebody who is none of those who ask: what is done to them changes no answer."""
     return (await world.lab.person("Newcomer", by=world.people[Who.ADMIN])).slug
@@ -80,6 +86,7 @@ MAKERS: Mapping[str, Callable[[World], Awaitable[str]]] = {
     "slug": _slug,
     "request_id": _request,
     "who": _newcomer,
+    "announcement_id": _announcement,
     "project": _slug,
     "user_id": _viewer,
     "person": _viewers_name,

@@ -6,6 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from etabli.admin.announcements import Draft
 from etabli.identity import keys, models, people
 from etabli.services.models import State
 from etabli.web import rendering
@@ -78,8 +79,10 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/admin/branding?accent=%23ffff00"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
+    await lab.rooms.admin.announcements.publish(by=ada, draft=Draft(texts={"fr": "Bonjour"}))
     pages += ["/admin/people", f"/admin/people/{bob.slug}", "/admin/projects", f"/admin/projects/{shared.slug}"]
     pages += ["/admin/services", f"/admin/services/{ready.id}", "/admin/catalogs", "/admin/audit"]
+    pages += ["/admin/usage", "/account/usage", "/admin/announcements"]
     pages += ["/launcher/ide/database", "/launcher/ide/broken", f"/welcome?token={invited.token}"]
     pages += ["/projects", "/projects/new", "/projects/shared", "/projects/shared/settings", "/projects/closed"]
     return [(await client.get(path)).text for path in pages]

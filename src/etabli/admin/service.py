@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 
+from etabli.admin.announcements import Announcements
 from etabli.admin.catalogs import Catalogs
 from etabli.admin.people import People
 from etabli.admin.projects import Projects
 from etabli.admin.services import Services
+from etabli.admin.usage import Buckets, Usage
 from etabli.catalog.service import Catalog
 from etabli.door.service import Door
 from etabli.identity.service import Identity
+from etabli.kernel.clock import Clock
+from etabli.kernel.database import Database
+from etabli.kernel.events import Events
 from etabli.services.oversight import Oversight
 
 
@@ -20,13 +25,27 @@ class Administration:
     projects: Projects
     services: Services
     catalogs: Catalogs
+    announcements: Announcements
+    usage: Usage
 
 
-def build(*, identity: Identity, door: Door, oversight: Oversight, catalog: Catalog) -> Administration:
+def build(
+    *,
+    database: Database,
+    clock: Clock,
+    events: Events,
+    identity: Identity,
+    door: Door,
+    oversight: Oversight,
+    catalog: Catalog,
+    buckets: Buckets,
+) -> Administration:
     """Administration over these rooms."""
     return Administration(
         people=People(identity=identity, door=door, oversight=oversight),
         projects=Projects(identity=identity, oversight=oversight),
         services=Services(identity=identity, oversight=oversight),
         catalogs=Catalogs(catalog=catalog),
+        announcements=Announcements(database=database, clock=clock, events=events),
+        usage=Usage(database=database, clock=clock, buckets=buckets),
     )

@@ -43,6 +43,7 @@ from etabli.kernel.clock import Clock, SystemClock
 from etabli.mail.service import Mail
 from etabli.secrets.client import Client as VaultClient
 from etabli.secrets.service import Vault
+from etabli.services.metering import Meter
 from etabli.services.oversight import Oversight
 from etabli.services.quotas import Quotas
 from etabli.services.recent import RecentLaunches
@@ -65,6 +66,7 @@ BACKLOG = 2048  # Connections that wait while the loop is busy.
 RETRY = timedelta(seconds=1)
 TEND = timedelta(days=1)  # The lab's own vault token lives 30 days after each renewal.
 SWEEP = timedelta(minutes=1)
+MEASURE = timedelta(hours=6)  # Between two looks at what buckets hold.
 COPY = timedelta(hours=1)  # Between two looks whether a day of the audit log is complete.
 LOOK = timedelta(minutes=1)  # Between two looks at whether a backup is due.
 SHUTDOWN_SECONDS = 3  # Streams of pages end with the portal; browsers come back by themselves.
@@ -162,6 +164,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             clock=clock,
             settings=configuration.services,
             audit=audit,
+            meter=Meter(database=db, clock=clock),
             quotas=Quotas(database=db, clock=clock, settings=configuration.services),
             domain=lab.services_domain,
             deletions_held=partial(standing.deletions_held, layout.data),
@@ -183,7 +186,14 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
             services=Services(rooms, reconciler=reconciler),
             reconciler=reconciler,
             admin=administrations.build(
-                identity=identity, door=door, oversight=Oversight(rooms, reconciler=reconciler), catalog=catalog
+                database=db,
+                clock=clock,
+                events=bus,
+                identity=identity,
+                door=door,
+                oversight=Oversight(rooms, reconciler=reconciler),
+                catalog=catalog,
+                buckets=storage,
             ),
             events=bus,
             mail=Mail(database=db, clock=clock, settings=configuration.mail, domain=lab.domain),
@@ -242,6 +252,7 @@ async def _background(lab: Lab, notices_due: Callable[[], Awaitable[None]]) -> A
             "catalogue": lab.catalog.run(),
             "identity": _every(lab.clock, SWEEP, lab.identity.sweep),
             "door": _every(lab.clock, SWEEP, lab.door.prune),
+            "usage": _every(lab.clock, MEASURE, lab.admin.usage.measure),
             "audit": _every(lab.clock, COPY, partial(_tend_audit, lab)),
             "notices": _every(lab.clock, SWEEP, notices_due),
             "mail": _every(lab.clock, TEND, lab.mail.sweep),

@@ -2,7 +2,7 @@
 
 import typer
 
-from etabli.cli import admin_audit, admin_entry, admin_people, admin_resets, admin_services
+from etabli.cli import admin_announcements, admin_audit, admin_entry, admin_people, admin_resets, admin_services
 
 
 def add_to(app: typer.Typer) -> None:
@@ -11,6 +11,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(admin, name="admin")
     admin_people.add_to(admin)
     admin_services.add_to(admin)
+    admin_announcements.add_to(admin)
     admin_audit.add_to(admin)
     admin_entry.add_to(admin)
     admin_resets.add_to(admin)

@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
 
+from etabli.admin import announcements, usage
 from etabli.audit import store as audit
 from etabli.door import store as door
 from etabli.identity import factor_store as factors
@@ -14,7 +15,7 @@ from etabli.identity import token_store as tokens
 from etabli.identity.outside import store as outside
 from etabli.kernel.database import Table, UtcDateTime
 from etabli.mail import store as mail
-from etabli.services import quotas, recent
+from etabli.services import metering, quotas, recent
 from etabli.services import store as services
 
 ROOMS = (
@@ -28,6 +29,9 @@ ROOMS = (
     services,
     recent,
     quotas,
+    metering,
+    announcements,
+    usage,
 )  # Importing a room's store declares its tables.
 
 

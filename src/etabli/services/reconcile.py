@@ -17,12 +17,14 @@ from etabli.audit.service import Audit
 from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events
-from etabli.services import manifests, models, ports, store
+from etabli.services import manifests, metering, models, ports, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
 
 SAMPLE = timedelta(seconds=10)  # Between two looks at what services use.
+METER = timedelta(seconds=60)  # Between two additions of what they consumed.
+CONSUMING = frozenset({models.State.STARTING, models.State.READY})
 TICK = timedelta(seconds=60)  # Between two looks at what expires.
 RENEWAL = timedelta(hours=6)  # Of a vault token that lives 24 h: three renewals may fail.
 MIN_NOTICE = timedelta(hours=1)  # A machine whose clock jumps a year ahead ends nobody's service at once.
@@ -55,6 +57,8 @@ class Rooms(Protocol):
     @property
     def audit(self) -> Audit: ...
     @property
+    def meter(self) -> metering.Meter: ...
+    @property
     def settings(self) -> ServicesSettings: ...
     @property
     def deletions_held(self) -> Callable[[], bool]: ...
@@ -76,6 +80,9 @@ class Reconciler:
         self._published: dict[str, tuple[tuple[contract.Route, ...], bool]] = {}
         self._notices: dict[str, float] = {}  # When a service's people were told, on the clock that cannot jump.
         self._started = rooms.clock.monotonic()
+        self._metered = (
+            self._started - METER.total_seconds()
+        )  # What went on while no portal was there is counted at once.
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -86,6 +93,7 @@ class Reconciler:
                 group.create_task(self._every(TICK, self._tick))
                 group.create_task(self._every(SAMPLE, self._sample))
                 group.create_task(self._every(RENEWAL, self._renew))
+                group.create_task(self._every(RENEWAL, self._rooms.meter.prune))
                 for record in await self._rooms.store.all():
                     self.wake(record.service.id)
         finally:
@@ -405,11 +413,14 @@ class Reconciler:
 
     async def _sample(self) -> None:
         """See what running services use; the engine is not asked where nothing runs."""
+        seen: list[tuple[models.Service, contract.Status]] = []
         for service_id in tuple(self._statuses):
             service = await self._rooms.store.get(service_id)
-            if service is None or service.handle is None or service.state is not models.State.READY:
+            if service is None or service.handle is None or service.state not in CONSUMING:
                 continue
-            usage = (await self._rooms.engine.status(service.handle)).usage
+            status = await self._rooms.engine.status(service.handle)
+            seen.append((service, status))
+            usage = status.usage
             now = self._rooms.clock.monotonic()
             before = self._sampled.get(service_id)
             self._sampled[service_id] = (now, usage.cpu_seconds)
@@ -417,6 +428,9 @@ class Reconciler:
             use = models.Use(cores=max(spent / took, 0.0) if took else 0.0, memory_bytes=usage.memory_bytes)
             self._uses[service_id] = use
             self._publish(service, detail="use")
+        if seen and self._rooms.clock.monotonic() - self._metered >= METER.total_seconds():
+            self._metered = self._rooms.clock.monotonic()
+            await self._rooms.meter.add(seen)
 
     async def _tick(self) -> None:
         """Warn of what ends soon; stop what ended, delete what was stopped and kept long enough; stop what was archived."""

@@ -18,7 +18,7 @@ from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events, ids
 from etabli.services import errors as own
-from etabli.services import following, grounds, manifests, models, ports, quotas, recent, reconcile, store
+from etabli.services import following, grounds, manifests, metering, models, ports, quotas, recent, reconcile, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
@@ -48,6 +48,7 @@ class Rooms:
     settings: ServicesSettings
     audit: Audit
     quotas: quotas.Quotas
+    meter: metering.Meter
     domain: str  # Under which every service has its host.
     deletions_held: Callable[[], bool] = lambda: False  # Whether nothing may be removed for good now.
 

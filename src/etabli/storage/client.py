@@ -96,6 +96,24 @@ class Client:
         document = ElementTree.fromstring(answer.content)
         return all(document.find(f"{{{XMLNS}}}{name}") is None for name in ("Version", "DeleteMarker"))
 
+    async def size(self, bucket: str) -> tuple[int, int]:
+        """Objects and bytes of a bucket, as they stand; older versions are not counted. None and none where there is no bucket."""
+        objects, size, token = 0, 0, ""
+        while True:
+            query = {"list-type": "2", "max-keys": "1000"} | ({"continuation-token": token} if token else {})
+            try:
+                answer = await self._call("GET", f"/{bucket}", query=query)
+            except errors.StoreRefused as error:
+                if error.code == "NoSuchBucket":
+                    return 0, 0
+                raise
+            page = ElementTree.fromstring(answer.content)
+            sizes = [int(one.text or 0) for one in page.iter(f"{{{XMLNS}}}Size")]
+            objects, size = objects + len(sizes), size + sum(sizes)
+            token = page.findtext(f"{{{XMLNS}}}NextContinuationToken") or ""
+            if not token:
+                return objects, size
+
     async def put(
         self, bucket: str, key: str, content: bytes, *, content_type: str = "application/octet-stream"
     ) -> None:

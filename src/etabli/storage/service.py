@@ -97,6 +97,10 @@ class Storage:
                 await self._client.put_bucket_policy(bucket, json.dumps(wanted))
                 log.info("bucket closed to who left", project=project.id, gone=len(gone), demoted=len(demoted))
 
+    async def size(self, *, project: Project) -> tuple[int, int]:
+        """Objects and bytes in the project's bucket now; none where it has none yet. StoreUnavailable where the store is away."""
+        return await self._client.size(project.slug)
+
     def forget(self, *, subject_id: str) -> None:
         """Ask anew next time: for a person whose groups changed. Keys already given live on for their hour."""
         self._kept.pop(subject_id, None)

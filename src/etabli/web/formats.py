@@ -4,7 +4,7 @@ French takes a comma, a no-break space before a unit and its own units (Gio for 
 whole of it on hover; browsers put that in the reader's own time zone (static/etabli.js).
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from babel import dates, numbers
 from markupsafe import Markup
@@ -70,6 +70,14 @@ class Formats:
     def moment(self, moment: datetime) -> str:
         """`24 Nov 2026, 14:05`, in UTC: what stands in a column."""
         return dates.format_datetime(moment, format="medium", locale=self._locale)
+
+    def short_day(self, day: date) -> str:
+        """`24 Nov`: below a bar."""
+        return dates.format_skeleton("MMMd", day, locale=self._locale)
+
+    def whole_day(self, day: date) -> str:
+        """`24 November 2026`, of a day without its time."""
+        return dates.format_date(day, format="long", locale=self._locale)
 
     def whole(self, moment: datetime) -> str:
         """The moment whole, in UTC."""

@@ -83,6 +83,10 @@ SENTENCES = (
     N_("from 0 to {}"),
     N_("from 0 to 1048576 GiB"),
     N_("pause a service, ask for less, or ask an administrator for more"),
+    # admin: announcements.
+    N_("say something, in one language at least"),
+    N_("must be after its beginning"),
+    N_("a moment such as 2026-11-24T18:00"),
     # audit: what tampering looks like; a field of its page.
     N_("it is not the record that was copied to S3"),
     N_("a record that was copied to S3 is not there any more"),

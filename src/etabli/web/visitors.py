@@ -17,6 +17,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.responses import Response
 
+from etabli.admin.announcements import Announcement
 from etabli.identity import errors as identity_errors
 from etabli.identity import models, token_models
 from etabli.kernel import errors
@@ -50,6 +51,7 @@ class Visitor:
     accesses: tuple[models.Access, ...]
     chosen_project: str
     here: str  # The local address of this page, for forms that come back to it.
+    announcements: tuple[Announcement, ...] = ()
     bearer: token_models.Bearer | None = None  # The token that a program showed.
     position: str = ""  # Of the live stream when this page was asked for.
     is_read: bool = True  # Whether it was asked for by GET: asked for again, it changes nothing.
@@ -133,6 +135,7 @@ async def visitor(request: Request) -> Visitor:
         accesses=await rooms.identity.projects.list(user_id=someone.id) if someone else (),
         chosen_project=request.cookies.get(PROJECT_COOKIE, ""),
         here=_here(request),
+        announcements=await _announcements(rooms, someone, bearer),
         bearer=bearer,
         position=request.app.state.hub.position,
         is_read=request.method == "GET",
@@ -140,6 +143,13 @@ async def visitor(request: Request) -> Visitor:
     )
     request.state.visitor = made
     return made
+
+
+async def _announcements(
+    rooms: Rooms, someone: models.User | None, bearer: token_models.Bearer | None
+) -> tuple[Announcement, ...]:
+    """What the lab tells this person; programs read no pages."""
+    return await rooms.admin.announcements.current(user_id=someone.id) if someone and not bearer else ()
 
 
 async def person(found: Annotated[Visitor, Depends(visitor)]) -> Visitor:

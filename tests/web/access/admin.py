@@ -1,7 +1,7 @@
 """Routes of administrators: for anybody else they are not there."""
 
 from etabli.identity.token_models import Scope
-from tests.web.access.rules import ADMINS, Route
+from tests.web.access.rules import ADMINS, EVERY, SIGNED_IN, Route
 
 ADMIN = (Scope.ADMIN,)
 PAGE, API = Route(ADMINS), Route(ADMINS, scopes=ADMIN)
@@ -25,6 +25,23 @@ ROUTES = {
     "POST /admin/services/{service_id}/extend": Route(ADMINS, form={"reason": "late", "days": "3"}),
     "GET /admin/catalogs": PAGE,
     "POST /admin/catalogs/{catalog}/refresh": Route(ADMINS, path=CATALOG),
+    "GET /admin/usage": PAGE,
+    "GET /admin/usage.csv": PAGE,
+    "GET /account/usage": Route(SIGNED_IN),
+    "GET /account/usage.csv": Route(SIGNED_IN),
+    "GET /api/v1/me/usage": Route(SIGNED_IN, scopes=EVERY),
+    "GET /api/v1/admin/usage": API,
+    "GET /api/v1/admin/usage.csv": API,
+    "GET /admin/announcements": PAGE,
+    "GET /admin/announcements/{announcement_id}": PAGE,
+    "POST /admin/announcements": Route(ADMINS, form={"level": "info", "text_en": "x"}),
+    "POST /admin/announcements/{announcement_id}": Route(ADMINS, form={"level": "info", "text_en": "x"}),
+    "POST /admin/announcements/{announcement_id}/end": PAGE,
+    "POST /announcements/{announcement_id}/dismiss": Route(SIGNED_IN),
+    "GET /api/v1/admin/announcements": API,
+    "POST /api/v1/admin/announcements": Route(ADMINS, scopes=ADMIN, json={"en": "x"}),
+    "PUT /api/v1/admin/announcements/{announcement_id}": Route(ADMINS, scopes=ADMIN, json={"en": "x"}),
+    "DELETE /api/v1/admin/announcements/{announcement_id}": API,
     "GET /admin/audit": PAGE,
     "POST /admin/audit/verify": PAGE,
     "POST /admin/audit/export": PAGE,
