@@ -161,8 +161,8 @@ async def test_usage_is_told_to_administrators_and_to_each_person_their_own(
         own = (await theirs.get("/api/v1/me/usage?days=7")).json()
         assert round(own["total"]["cpu_hours"], 3) == 2.0
         assert [one["name"] for one in own["projects"]] == [bob.slug]
-        page = (await theirs.get("/account/usage")).text
-        assert ada.slug not in page
+        shown = (await theirs.get("/account/usage")).text
+        assert ada.slug not in shown
         lines = list(csv.DictReader(io.StringIO((await theirs.get("/account/usage.csv")).text)))
     assert {line["person"] for line in lines if line["cpu_hours"]} == {bob.slug}
     everybody = list(csv.DictReader(io.StringIO((await browser.get("/admin/usage.csv")).text)))
