@@ -236,8 +236,9 @@ async def running(
 ) -> AsyncIterator[FrontDoor]:
     """Caddy and the authoriser, with stand-ins for the portal, S3 and the vault."""
     component = caddy.component(layout, lab, settings)
-    authoriser = (sys.executable, "-m", "etabli.door.authoriser", "--database", str(layout.database))
+    authoriser: tuple[str, ...] = (sys.executable, "-m", "etabli.door.authoriser", "--database", str(layout.database))
     authoriser += ("--socket", str(layout.socket("authoriser")), "--portal", lab.origin)
+    authoriser += ("--activity", str(layout.socket("activity")))
     behind = {name: Upstream(layout.socket(name)) for name in ("portal", "s3", "vault")}
     front = FrontDoor(lab, layout, door, tables, {}, authoriser, behind)
     try:

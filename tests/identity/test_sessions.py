@@ -186,3 +186,41 @@ async def test_what_a_browser_says_of_itself_is_cut_and_printable(lab: Lab, admi
     opened = await lab.identity.sessions.open(user_id=admin.id, address="x" * 999, user_agent="a\x1b[31m" + "x" * 999)
     assert opened.session.user_agent == "a[31m" + "x" * 194
     assert len(opened.session.address) == 64
+
+
+async def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(lab: Lab, admin: models.User) -> None:
+    opened = await lab.identity.sessions.open(user_id=admin.id, address="")
+    half = lab.settings.session_idle / 2
+    for _ in range(2):
+        await lab.clock.advance(half - timedelta(seconds=1))
+        found = await lab.identity.sessions.find(token=opened.token, is_use=False)
+        assert found is not None
+        left = lab.identity.sessions.left(found.session)
+    assert left == timedelta(seconds=2)
+    await lab.clock.advance(timedelta(seconds=2))
+    assert await lab.identity.sessions.find(token=opened.token) is None
+
+
+async def test_work_at_a_services_origin_keeps_the_session_and_opens_none_again(lab: Lab, admin: models.User) -> None:
+    opened = await lab.identity.sessions.open(user_id=admin.id, address="")
+    for _ in range(5):
+        await lab.clock.advance(lab.settings.session_idle - timedelta(minutes=1))
+        await lab.identity.sessions.used(opened.session.id, False)
+    assert await lab.identity.sessions.find(token=opened.token, is_use=False) is not None
+    await lab.clock.advance(lab.settings.session_idle)
+    await lab.identity.sessions.used(opened.session.id, True)
+    await lab.identity.sessions.used("nothing", True)
+    assert await lab.identity.sessions.find(token=opened.token) is None
+
+
+async def test_where_minutes_count_a_forgotten_notebook_is_no_use_and_a_hand_is(lab: Lab, admin: models.User) -> None:
+    sessions = (await lab.restarted(settings=CHEAP.model_copy(update={"session_idle_minutes": 30}))).sessions
+    assert sessions.warns
+    opened = await sessions.open(user_id=admin.id, address="")
+    await lab.clock.advance(timedelta(minutes=29))
+    await sessions.used(opened.session.id, True)
+    await lab.clock.advance(timedelta(minutes=29))
+    await sessions.used(opened.session.id, False)
+    assert await sessions.find(token=opened.token, is_use=False) is not None
+    await lab.clock.advance(timedelta(minutes=1))
+    assert await sessions.find(token=opened.token) is None

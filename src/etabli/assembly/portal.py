@@ -34,6 +34,7 @@ from etabli.audit.service import Audit
 from etabli.backup import standing
 from etabli.catalog.service import Catalog
 from etabli.components import caddy, openbao, seaweedfs, vault_setup
+from etabli.door import activity
 from etabli.door.service import Door
 from etabli.engines.process.engine import ProcessEngine
 from etabli.environments.service import Environments
@@ -213,6 +214,8 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
         async with AsyncExitStack() as stack:
             keys_for_services = CredentialEndpoint(storage=lab.storage, tokens=lab.identity.service_tokens)
             await stack.enter_async_context(keys_for_services.serving(layout.socket("credentials")))
+            in_use = activity.listening(layout.socket(activity.NAME), lab.identity.sessions.used)
+            await stack.enter_async_context(in_use)
             await lab.engine.start()
             await stack.enter_async_context(_background(lab, partial(notices.look, rooms, web.state.renderer)))
             await stack.enter_async_context(_answering(web, layout.socket("portal")))

@@ -3,8 +3,10 @@
 Caddy asks over a UNIX socket (`forward_auth`); one read-only query answers. It also says which hosts may have a certificate, and
 serves the lab's public keys on the components' own loopback, where OpenBao and SeaweedFS check tokens with them.
 
-Promises: it writes nothing, so that it may be killed at any moment; an unknown host, another person's service and a missing cookie
-answer alike. Refused: unsafe requests and websockets from any other origin, and whatever another origin embeds or fetches (Fetch
+Promises: it writes nothing, so that it may be killed at any moment (that a session is used it only says: `activity`); an unknown
+host, another person's service and a missing cookie answer alike.
+
+Refused: unsafe requests and websockets from any other origin, and whatever another origin embeds or fetches (Fetch
 Metadata, https://www.w3.org/TR/fetch-metadata/): services are same-site with one another, so a cookie says nothing of who asks.
 
 Light on purpose: no web framework, no ORM; it starts in a fraction of a second.
@@ -26,12 +28,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httptools
 
 from etabli.components import journal
-from etabli.door import models
+from etabli.door import activity, models
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 RETRY_AFTER = "2"  # Seconds, for a service that is still starting.
 QUERY = f"""
-select r.upstream, r.ready, d.user_id
+select r.upstream, r.ready, d.user_id, d.session_id
 from door_sessions d
 join sessions s on s.id = d.session_id and s.user_id = d.user_id and s.ended_at is null and s.expires_at > :now
 join door_routes r on r.host = d.host and (r.path = '/' or substr(:path || '/', 1, length(r.path)) = r.path)
@@ -71,6 +73,7 @@ class Found:
     upstream: str
     ready: bool
     user_id: str
+    session_id: str
 
 
 class Routes:
@@ -85,7 +88,9 @@ class Routes:
         # The form that SQLAlchemy stores a moment in.
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         row = self._one(QUERY, {"host": host, "path": path, "token": models.digest(token), "now": now})
-        return None if row is None else Found(upstream=str(row[0]), ready=bool(row[1]), user_id=str(row[2]))
+        if row is None:
+            return None
+        return Found(upstream=str(row[0]), ready=bool(row[1]), user_id=str(row[2]), session_id=str(row[3]))
 
     def knows(self, host: str) -> bool:
         """Whether a service has this host."""
@@ -103,10 +108,11 @@ class Routes:
 
 
 class Authoriser:
-    """Decides. `portal` is the portal's origin, whose scheme is that of every service."""
+    """Decides. `portal` is the portal's origin, whose scheme is that of every service; `teller` hears which sessions are used."""
 
-    def __init__(self, *, routes: Routes, portal: str) -> None:
+    def __init__(self, *, routes: Routes, portal: str, teller: activity.Teller | None = None) -> None:
         self._routes = routes
+        self._teller = teller or activity.Teller(None)
         self._portal = portal
         self._scheme = portal.partition(":")[0]
 
@@ -134,6 +140,8 @@ class Authoriser:
         name = host.partition(":")[0]
         found = self._routes.find(host=name, path=uri.partition("?")[0], token=cookies[0]) if cookies else None
         if found is not None and found.ready:
+            by_hand = _method(request) not in SAFE or _is_websocket(request) or _is_navigation(request)
+            self._teller.tell(found.session_id, by_hand=by_hand)
             return Answer(200, {"X-Etabli-Upstream": found.upstream, "X-Etabli-User": found.user_id})
         if _is_navigation(request):
             to = f"{self._portal}/open?host={quote(name, safe='')}&to={quote(uri.encode('latin-1'), safe='')}"
@@ -259,13 +267,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Answers the front door's questions")
     parser.add_argument("--database", type=Path, required=True, help="the lab's SQLite file")
     parser.add_argument("--socket", type=Path, required=True, help="the UNIX socket to answer on")
+    parser.add_argument("--activity", type=Path, help="the portal's socket to tell of sessions that are used")
     parser.add_argument("--portal", required=True, help="the portal's origin")
     parser.add_argument("--jwks", type=Path, help="the file of public keys to serve at http://127.0.0.1:PORT/jwks")
     parser.add_argument("--jwks-port", type=int, default=9100)
     given = parser.parse_args()
     if urlsplit(given.portal).scheme not in ("http", "https"):
         parser.error("--portal is an origin, such as http://etabli.localhost:8000")
-    authoriser = Authoriser(routes=Routes(given.database), portal=given.portal)
+    teller = activity.Teller(given.activity)
+    authoriser = Authoriser(routes=Routes(given.database), portal=given.portal, teller=teller)
     asyncio.run(serve(authoriser, socket=given.socket, jwks=given.jwks, jwks_port=given.jwks_port))
 
 

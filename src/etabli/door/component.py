@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from etabli.components import models
+from etabli.door import activity
 from etabli.kernel import files
 from etabli.kernel.settings import LabSettings, Layout
 
@@ -16,6 +17,7 @@ def component(
     """How it is run. `version` is Etabli's own: an older one is replaced at an upgrade. Its socket reaches Caddy across networks."""
     argv: tuple[str, ...] = (str(python or sys.executable), "-m", "etabli.door.authoriser")
     argv += ("--database", str(layout.database), "--socket", str(layout.socket(NAME)))
+    argv += ("--activity", str(layout.socket(activity.NAME)))
     argv += ("--portal", lab.origin, "--jwks", str(jwks(layout)))
     return models.Component(
         name=NAME,

@@ -14,7 +14,8 @@ SERVICE_COOKIE = (
 )
 ENTER_PATH = "/.etabli/enter"  # On every service's host; the portal answers there.
 CODE_LIFETIME = timedelta(seconds=30)  # One redirect of a browser.
-SESSION_LIFETIME = timedelta(days=7)  # The portal's own session ends sooner or later: both must be good.
+# As long as browsers keep a cookie. It is worth nothing once the portal's own session has ended, which use of the service prolongs.
+SESSION_LIFETIME = timedelta(days=400)
 OPENING_ROLES = ("owner", "member")  # Whoever may open a project's services.
 
 _CONTROL_OR_BACKSLASH = re.compile(r"[\x00-\x20\x7f\\]")

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 
 from etabli.door import models, store
 from etabli.engines import contract
+from etabli.identity.store import SessionRow
 from etabli.kernel import errors
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
@@ -131,11 +132,13 @@ class Door:
             await session.execute(delete(store.CodeRow).where(store.CodeRow.session_id == session_id))
 
     async def prune(self) -> None:
-        """Remove what has expired."""
+        """Remove what has expired, and what a session bought that has ended."""
         now = self._clock.now()
+        ended = select(SessionRow.id).where(SessionRow.ended_at.is_not(None))
         async with self._database.session() as session:
             await session.execute(delete(store.CodeRow).where(store.CodeRow.expires_at <= now))
             await session.execute(delete(store.DoorSessionRow).where(store.DoorSessionRow.expires_at <= now))
+            await session.execute(delete(store.DoorSessionRow).where(store.DoorSessionRow.session_id.in_(ended)))
 
     def _row(self, service_id: str, project_id: str, route: contract.Route, ready: bool) -> store.RouteRow:
         host = _bare(route.host)

@@ -133,8 +133,17 @@ class Sessions:
         await self._record_entry(user.read(), row.read())
         return models.Opened(token=token, session=row.read(), user=user.read())
 
-    async def find(self, *, token: str) -> models.SignedIn | None:
-        """Who is behind a token, and keep the session alive; None where it opens nothing."""
+    @property
+    def warns(self) -> bool:
+        """Whether people are told before a session that nobody uses ends: where that is a matter of minutes."""
+        return self._settings.session_idle_minutes is not None
+
+    def left(self, session: models.Session) -> timedelta:
+        """How long a session lasts if nobody uses it from now on."""
+        return max(timedelta(), session.expires_at - self._clock.now())
+
+    async def find(self, *, token: str, is_use: bool = True) -> models.SignedIn | None:
+        """Who is behind a token; None where it opens nothing. `is_use` keeps the session alive: a page that asks by itself is none."""
         now = self._clock.now()
         async with self._database.session() as session:
             found = await queries.session_by_hash(session, opaque.digest(token))
@@ -144,11 +153,19 @@ class Sessions:
             if now >= row.expires_at:
                 row.ended_at = now
                 return None
-            if not timedelta() <= now - row.last_seen_at < SEEN_EVERY:
-                if row.created_at > now + TOLERANCE:
-                    row.created_at = now
-                row.last_seen_at, row.expires_at = now, self._expiry(row.created_at, now)
+            if is_use:
+                self._use(row, now)
         return models.SignedIn(user=user.read(), session=row.read())
+
+    async def used(self, session_id: str, by_hand: bool) -> None:
+        """A session is used at a service's origin. Where minutes without use end it, only a person's hand counts (door.activity)."""
+        if self.warns and not by_hand:
+            return
+        now = self._clock.now()
+        async with self._database.session() as session:
+            row = await session.get(SessionRow, session_id)
+            if row is not None and row.ended_at is None and now < row.expires_at:
+                self._use(row, now)
 
     async def list(self, *, user_id: str) -> tuple[models.Session, ...]:
         """The open sessions of a person, last used first."""
@@ -243,6 +260,13 @@ class Sessions:
                 detail={} if user else {"unknown name": mark},
             )
         )
+
+    def _use(self, row: SessionRow, now: datetime) -> None:
+        if timedelta() <= now - row.last_seen_at < SEEN_EVERY:
+            return
+        if row.created_at > now + TOLERANCE:
+            row.created_at = now
+        row.last_seen_at, row.expires_at = now, self._expiry(row.created_at, now)
 
     def _expiry(self, created_at: datetime, now: datetime) -> datetime:
         return min(created_at + self._settings.session_length, now + self._settings.session_idle)

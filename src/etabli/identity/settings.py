@@ -101,6 +101,12 @@ class IdentitySettings(Section):
     session_idle_hours: int = Field(
         default=24, ge=1, le=24 * 90, description="Hours after which a session that nobody uses ends."
     )
+    session_idle_minutes: int | None = Field(
+        default=None,
+        ge=5,
+        le=24 * 60,
+        description="Minutes after which a session that nobody uses ends, with a warning two minutes before; empty: the hours alone.",
+    )
     session_days: int = Field(
         default=14, ge=1, le=365, description="Days after which a session ends, however much it is used."
     )
@@ -184,7 +190,8 @@ class IdentitySettings(Section):
     @property
     def session_idle(self) -> timedelta:
         """How long a session lasts without use."""
-        return timedelta(hours=self.session_idle_hours)
+        hours = timedelta(hours=self.session_idle_hours)
+        return hours if self.session_idle_minutes is None else min(hours, timedelta(minutes=self.session_idle_minutes))
 
     @property
     def session_length(self) -> timedelta:

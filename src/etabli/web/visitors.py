@@ -34,6 +34,7 @@ PART_HEADER = "Etabli-Part"  # `1`: a page that is shown already is asked for ag
 FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
 API = "/api/v1/"
+CLOCK = "/session"  # Where a page asks how long its session lasts.
 BEARER = "bearer"  # RFC 6750, 2.1; schemes are read in any case (RFC 9110, 11.1).
 SECTIONS = ("/services", "/catalog", "/projects", "/account", "/admin")
 
@@ -53,6 +54,7 @@ class Visitor:
     here: str  # The local address of this page, for forms that come back to it.
     announcements: tuple[Announcement, ...] = ()
     bearer: token_models.Bearer | None = None  # The token that a program showed.
+    warns: bool = False  # Whether the page tells before the session ends by itself.
     position: str = ""  # Of the live stream when this page was asked for.
     is_read: bool = True  # Whether it was asked for by GET: asked for again, it changes nothing.
     is_part: bool = False  # Whether the page is asked for again by itself, for what changed: it is answered without what surrounds it.
@@ -119,7 +121,7 @@ async def visitor(request: Request) -> Visitor:
     caller: walls.Caller = request.state.caller
     bearer = None if caller.operator else await _bearer(request)
     token = "" if caller.operator or bearer else request.cookies.get(SESSION_COOKIE, "")
-    found = await rooms.identity.sessions.find(token=token) if token else None
+    found = await rooms.identity.sessions.find(token=token, is_use=_is_use(request)) if token else None
     someone = bearer.user if bearer else found.user if found else None
     if caller.operator is not None:
         someone = await _operated(rooms, caller.operator)
@@ -140,6 +142,7 @@ async def visitor(request: Request) -> Visitor:
         position=request.app.state.hub.position,
         is_read=request.method == "GET",
         is_part=request.headers.get(PART_HEADER) == "1",
+        warns=found is not None and rooms.identity.sessions.warns,
     )
     request.state.visitor = made
     return made
@@ -223,6 +226,14 @@ def look_of(text: str) -> models.Look:
 def keep_look(response: Response, look: models.Look) -> None:
     """Remember a look in the browser, for pages before sign-in."""
     set_cookie(response, LOOK_COOKIE, f"{look.theme}.{look.density}")
+
+
+def _is_use(request: Request) -> bool:
+    """Whether a person is behind the request, and not a page that follows the lab, or its own clock, by itself."""
+    if request.method not in walls.SAFE:
+        return True
+    follows = "text/event-stream" in request.headers.get("accept", "") or request.headers.get(PART_HEADER) == "1"
+    return not follows and request.url.path != CLOCK
 
 
 async def _bearer(request: Request) -> token_models.Bearer | None:

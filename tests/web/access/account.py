@@ -16,4 +16,7 @@ ROUTES = {
     "GET /account/security": Route(SIGNED_IN),
     "GET /account/sessions": Route(SIGNED_IN),
     "POST /account/sessions/{session_id}/end": Route(OWN),
+    "POST /account/sessions/end": Route(SIGNED_IN),
+    "GET /session": Route(SIGNED_IN),
+    "POST /session": Route(SIGNED_IN),
 }

@@ -8,7 +8,6 @@ ROUTES = {
     "POST /account/tokens/{token_id}/end": Route(OWN),
     "GET /device": Route(SIGNED_IN),
     "POST /device": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"code": "x"}),
-    "POST /device/decide": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"code": "x", "decision": "yes"}),
     "GET /api/v1/tokens": Route(SIGNED_IN),
     "POST /api/v1/tokens": Route(SIGNED_IN, json={"name": "x", "scopes": ["read"]}),
     "DELETE /api/v1/tokens/{token_id}": Route(OWN),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from etabli.identity.token_models import Scope
 from etabli.web.api import answers, shared
 from etabli.web.rooms import Rooms
-from etabli.web.visitors import Person
+from etabli.web.visitors import Person, Proven
 
 router = shared.router("tokens")
 
@@ -52,8 +52,8 @@ async def list_tokens(request: Request, found: Person) -> list[TokenAnswer]:
 
 
 @router.post("/tokens", status_code=201)
-async def issue_token(request: Request, found: Person, asked: TokenRequest) -> IssuedAnswer:
-    """Make a token for a program of mine."""
+async def issue_token(request: Request, found: Proven, asked: TokenRequest) -> IssuedAnswer:
+    """Make a token for a program of mine. Of a browser's session it takes a fresh proof of who one is."""
     rooms: Rooms = request.app.state.rooms
     issued = await rooms.identity.access_tokens.issue(
         by=found.user, name=asked.name, scopes=asked.scopes, days=asked.days

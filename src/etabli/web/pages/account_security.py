@@ -8,8 +8,8 @@ from starlette.responses import Response
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
 from etabli.web import problems, shell
+from etabli.web.browsers import device
 from etabli.web.pages import outside
-from etabli.web.pages.account_sessions import device
 from etabli.web.rooms import Rooms
 from etabli.web.shell import TEXT, faults_of
 from etabli.web.visitors import Person, Visitor

@@ -1,23 +1,14 @@
-"""The account's sessions: where one is signed in, and signing out there."""
+"""The account's sessions: where one is signed in, and signing out there; and how long this one lasts if nobody uses it."""
 
 from fastapi import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from etabli.web import shell
+from etabli.web import shell, visitors
+from etabli.web.browsers import device
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person
 
 router = shell.router()
-# The first mark that is there tells: Edge and Chrome name Safari too, iPhones name Mac OS.
-BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
 
 
 @router.get("/account/sessions")
@@ -37,8 +28,28 @@ async def end_session(request: Request, found: Person, session_id: str) -> Respo
     return shell.go("/account/sessions", done="session")
 
 
-def device(user_agent: str) -> str:
-    """A browser's name of itself, in two words that people know; nothing where it is none of those."""
-    browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
-    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
-    return ", ".join(filter(None, (browser, system)))
+@router.post("/account/sessions/end")
+async def end_other_sessions(request: Request, found: Person) -> Response:
+    """Sign out everywhere else."""
+    rooms: Rooms = request.app.state.rooms
+    await rooms.identity.sessions.end_all(user_id=found.user.id, keep=found.session_id)
+    return shell.go("/account/sessions", done="others")
+
+
+@router.get(visitors.CLOCK)
+async def session_clock(request: Request, found: Person) -> Response:
+    """Seconds that this session lasts without use, by the lab's clock. Asking is no use of it."""
+    return _clock(request, found)
+
+
+@router.post(visitors.CLOCK)
+async def stay_signed_in(request: Request, found: Person) -> Response:
+    """Go on: this is use of the session."""
+    return _clock(request, found)
+
+
+def _clock(request: Request, found: Person) -> Response:
+    rooms: Rooms = request.app.state.rooms
+    session = found.session
+    left = int(rooms.identity.sessions.left(session).total_seconds()) if session else 0
+    return JSONResponse({"left": left})

@@ -13,7 +13,7 @@ from etabli.web import problems, shell
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
 from etabli.web.shell import TEXT, faults_of
-from etabli.web.visitors import Person, Visitor
+from etabli.web.visitors import Person, Proven, Visitor
 
 router = shell.router()
 LIVES = (7, 30, 90, 365)  # Days that a person may choose among, as far as the lab goes.
@@ -29,7 +29,7 @@ async def tokens_page(request: Request, found: Person, done: str = "") -> Respon
 @router.post("/account/tokens")
 async def issue_token(
     request: Request,
-    found: Person,
+    found: Proven,
     name: Annotated[str, Form()] = "",
     scopes: Annotated[list[str] | None, Form()] = None,
     days: Annotated[str, Form()] = "",

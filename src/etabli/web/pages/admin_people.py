@@ -8,7 +8,7 @@ from starlette.responses import Response
 from etabli.identity import directory
 from etabli.kernel import errors
 from etabli.web import audited, problems, shell
-from etabli.web.pages.account_sessions import device
+from etabli.web.browsers import device
 from etabli.web.pages.admin_quota import Typed, typed_of
 from etabli.web.rooms import Rooms
 from etabli.web.visitors import Person, Visitor

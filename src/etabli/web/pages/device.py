@@ -13,7 +13,7 @@ from etabli.kernel import errors
 from etabli.web import problems, shell
 from etabli.web.rooms import Rooms
 from etabli.web.shell import TEXT
-from etabli.web.visitors import Person, Visitor
+from etabli.web.visitors import Person, Proven, Visitor
 
 router = shell.router()
 
@@ -25,11 +25,17 @@ async def device_page(request: Request, found: Person, code: str = "", done: str
 
 
 @router.post("/device")
-async def look_at_device(request: Request, found: Person, code: Annotated[str, Form()] = "") -> Response:
-    """What the program behind the code asks."""
+async def answer_device(
+    request: Request, found: Proven, code: Annotated[str, Form()] = "", decision: Annotated[str, Form()] = ""
+) -> Response:
+    """What the program behind the code asks; or yes to it, or no."""
     rooms: Rooms = request.app.state.rooms
     address = request.state.caller.address
     try:
+        if decision in ("yes", "no"):
+            agreed = decision == "yes"
+            await rooms.identity.devices.decide(code=code, by=found.user, agreed=agreed, address=address)
+            return shell.go("/device", done=decision)
         question = await rooms.identity.devices.look(code=code, by=found.user, address=address)
     except errors.NotFound as error:
         return _page(request, found, code=code[:TEXT], error=error)
@@ -37,22 +43,6 @@ async def look_at_device(request: Request, found: Person, code: Annotated[str, F
     return shell.page(
         request, found, "device_decide.html", {"code": code[:TEXT], "question": question, "elsewhere": elsewhere}
     )
-
-
-@router.post("/device/decide")
-async def decide_on_device(
-    request: Request, found: Person, code: Annotated[str, Form()] = "", decision: Annotated[str, Form()] = ""
-) -> Response:
-    """Yes, or no: whatever is not yes."""
-    rooms: Rooms = request.app.state.rooms
-    agreed = decision == "yes"
-    try:
-        await rooms.identity.devices.decide(
-            code=code, by=found.user, agreed=agreed, address=request.state.caller.address
-        )
-    except errors.NotFound as error:
-        return _page(request, found, error=error)
-    return shell.go("/device", done="yes" if agreed else "no")
 
 
 def _page(
