@@ -6,6 +6,7 @@ It is a real server on a port of this machine, with keys of its own, by joserfc;
 import asyncio
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 import socket
@@ -13,10 +14,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import uvicorn
-from joserfc import jws, jwt
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc.jwk import OctKey, RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -32,6 +35,12 @@ PERSON: Mapping[str, object] = {
     "email": "grace@institut.example",
     "email_verified": True,
 }
+
+
+@cache
+def _key(_number: int) -> RSAKey:
+    """One of a few keys, each made once: they are slow to make."""
+    return RSAKey.generate_key(2048, parameters={"use": "sig", "kid": secrets.token_hex(4)}, private=True)
 
 
 @dataclass
@@ -58,7 +67,7 @@ class Provider:
     down: bool = False
     jwks_asked: int = 0
     asked: list[str] = field(default_factory=list)  # Bodies of token requests.
-    key: RSAKey = field(default_factory=lambda: _key())
+    key: RSAKey = field(default_factory=lambda: _key(0))
     retired: list[RSAKey] = field(default_factory=list)  # Keys listed beside.
     _codes: dict[str, Asked] = field(default_factory=dict)
     _server: uvicorn.Server | None = None
@@ -80,12 +89,11 @@ class Provider:
 
     def signed(self, claims: Mapping[str, object]) -> str:
         """These claims under its key."""
-        header = {"alg": "RS256", "kid": self.key.kid, **self.header}
-        return jwt.encode(header, dict(claims), self.key)
+        return _token({"alg": "RS256", "kid": self.key.kid, **self.header}, claims, _signer(self.key))
 
     def rotate(self) -> None:
         """Sign by another key from now on; the old one is listed no more."""
-        self.key = _key()
+        self.key = _key(2)
 
     def app(self) -> Starlette:
         """What it serves."""
@@ -161,6 +169,8 @@ class Provider:
             self._server.should_exit = True
             await self._serving
             self._server = None
+            for _ in range(3):
+                await asyncio.sleep(0)  # Connections that both sides closed are let go of in the loop's next turns.
 
 
 SECRET_QUOTED = "the+lab%27s+secret%3A+there+%26+then"  # As RFC 6749, section 2.3.1 has it.
@@ -168,15 +178,20 @@ SECRET_QUOTED = "the+lab%27s+secret%3A+there+%26+then"  # As RFC 6749, section 2
 
 def unsigned(claims: Mapping[str, object]) -> str:
     """A token by `alg: none`."""
-    parts = ({"alg": "none", "typ": "JWT"}, claims)
-    return ".".join([*(_base64(json.dumps(part).encode()) for part in parts), ""])
+    return _token({"alg": "none", "typ": "JWT"}, claims, lambda _text: b"")
 
 
 def by_public_key(provider: Provider) -> Callable[[Mapping[str, object]], str]:
     """Tokens by HS256, with the provider's public key for a secret: the classic confusion."""
-    secret = OctKey.import_key(provider.key.as_pem(private=False))
-    registry = jws.JWSRegistry(algorithms=["HS256"])
-    return lambda claims: jwt.encode({"alg": "HS256", "kid": provider.key.kid}, dict(claims), secret, registry=registry)
+    secret = provider.key.as_pem(private=False)
+    header = {"alg": "HS256", "kid": provider.key.kid}
+    return lambda claims: _token(header, claims, lambda text: hmac.digest(secret, text, "sha256"))
+
+
+def by_another_key(provider: Provider) -> Callable[[Mapping[str, object]], str]:
+    """Tokens by a key that the provider does not list, under a name of its own."""
+    key = _key(1)
+    return lambda claims: _token({"alg": "RS256", "kid": key.kid}, claims, _signer(key))
 
 
 @asynccontextmanager
@@ -193,8 +208,16 @@ async def running() -> AsyncIterator[Provider]:
         await provider.stop()
 
 
-def _key() -> RSAKey:
-    return RSAKey.generate_key(2048, parameters={"use": "sig", "kid": secrets.token_hex(4)}, private=True)
+def _signer(key: RSAKey) -> Callable[[bytes], bytes]:
+    private = key.private_key
+    assert private is not None
+    return lambda text: private.sign(text, padding.PKCS1v15(), hashes.SHA256())
+
+
+def _token(header: Mapping[str, object], claims: Mapping[str, object], sign: Callable[[bytes], bytes]) -> str:
+    """A compact token (RFC 7515 section 7.1), whatever its header says: libraries refuse to make the wrong ones."""
+    text = ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
+    return f"{text}.{_base64(sign(text.encode()))}"
 
 
 def _base64(raw: bytes) -> str:

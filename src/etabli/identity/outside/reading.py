@@ -111,7 +111,7 @@ def _email(claims: Claims, settings: ProviderSettings) -> str | None:
         return None
     if not isinstance(text, str) or not text.isascii():
         return None
-    email = text.strip().lower()
+    email = text.lower()
     return email if email and accounts.email_problem(email) is None else None
 
 
