@@ -117,6 +117,13 @@ async def test_every_page_is_well_formed_in_every_language(
     for page in await factors.pages(lab, await lab.rooms.identity.people.get(user_id=ada.id), browser):
         assert f'<html lang="{code}"' in page
         check(page)
+    held = await lab.rooms.identity.terms.publish(by=ada, texts={"en": "# A\n\nText.", "fr": "# A\n\nTexte."})
+    terms = await browser.get("/terms")
+    await lab.rooms.identity.terms.accept(user=ada, version=held.version)
+    sent = {"csrf": csrf(pages[1]), "en": "# A", "preview": "true"}
+    for answer in (terms, await browser.get("/admin/terms"), await browser.post("/admin/terms", data=sent)):
+        assert f'<html lang="{code}"' in answer.text
+        check(answer.text)
     renderer: Renderer = lab.web.state.renderer
     left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")} - renderer.rendered(
         code

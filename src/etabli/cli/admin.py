@@ -2,7 +2,15 @@
 
 import typer
 
-from etabli.cli import admin_announcements, admin_audit, admin_entry, admin_people, admin_resets, admin_services
+from etabli.cli import (
+    admin_announcements,
+    admin_audit,
+    admin_entry,
+    admin_people,
+    admin_resets,
+    admin_services,
+    admin_terms,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,3 +23,4 @@ def add_to(app: typer.Typer) -> None:
     admin_audit.add_to(admin)
     admin_entry.add_to(admin)
     admin_resets.add_to(admin)
+    admin_terms.add_to(admin)

@@ -333,3 +333,28 @@ class Reset:
 
     user: User
     removes_factors: bool
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A version of the terms of use."""
+
+    version: int
+    published_at: datetime
+    texts: Mapping[str, str]  # Markdown by language.
+    withdrawn_at: datetime | None = None
+
+    def text(self, language: str) -> tuple[str, str]:
+        """What to show to a reader of `language`, and the language that it is in: the first one where it is not there."""
+        found = language if language in self.texts else next(iter(self.texts))
+        return found, self.texts[found]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """That a person accepted a version of the terms."""
+
+    slug: str
+    name: str
+    version: int
+    accepted_at: datetime

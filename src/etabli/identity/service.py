@@ -32,9 +32,12 @@ from etabli.identity.service_tokens import ServiceTokens
 from etabli.identity.sessions import Sessions
 from etabli.identity.settings import IdentitySettings, SignInPage
 from etabli.identity.standing import Standings
+from etabli.identity.terms import Terms
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
 from etabli.kernel.settings import Layout
+
+BRANDING = "branding"  # In the data folder: what an institution writes of its lab.
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,13 @@ class Identity:
     sign_in_page: SignInPage
     codes: Codes
     resets: Resets
+    terms: Terms
 
     async def open(self) -> None:
         """Read the lab's keys, or make the first; publish the public halves."""
         await self.keys.open()
         await self.seal.open()
+        await self.terms.open()
 
     async def sweep(self) -> None:
         """Write down what expired, forget what is no longer needed, rotate keys. Repeating it is safe."""
@@ -84,6 +89,7 @@ class Identity:
         await self.limits.forget()
         await self.passkeys.sweep()
         await self.codes.sweep()
+        await self.terms.refresh()
         await self.keys.tend()
 
     async def close(self) -> None:
@@ -160,4 +166,5 @@ def build(
             lab=lab,
         ),
         resets=Resets(database=database, clock=clock, passwords=passwords),
+        terms=Terms(database=database, clock=clock, folder=layout.data / BRANDING),
     )

@@ -11,6 +11,7 @@ from etabli.audit import store as audit
 from etabli.door import store as door
 from etabli.identity import factor_store as factors
 from etabli.identity import store as identity
+from etabli.identity import terms_store as terms
 from etabli.identity import token_store as tokens
 from etabli.identity.outside import store as outside
 from etabli.kernel.database import Table, UtcDateTime
@@ -23,6 +24,7 @@ ROOMS = (
     door,
     identity,
     factors,
+    terms,
     outside,
     tokens,
     mail,

@@ -10,6 +10,7 @@ from etabli.web.api import admin_entry as entry_api
 from etabli.web.api import admin_people as people_api
 from etabli.web.api import admin_resets as resets_api
 from etabli.web.api import admin_services as services_api
+from etabli.web.api import admin_terms as terms_api
 from etabli.web.api import admin_usage as usage_api
 from etabli.web.pages import (
     account_usage,
@@ -21,6 +22,7 @@ from etabli.web.pages import (
     admin_people,
     admin_projects,
     admin_services,
+    admin_terms,
     admin_usage,
     announcements,
 )
@@ -33,6 +35,7 @@ PAGES = (
     admin_catalogs,
     admin_usage,
     admin_announcements,
+    admin_terms,
     admin_branding,
     admin_audit,
     account_usage,
@@ -42,6 +45,7 @@ API = (
     people_api,
     entry_api,
     resets_api,
+    terms_api,
     services_api,
     usage_api,
     announcements_api,

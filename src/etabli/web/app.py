@@ -21,6 +21,7 @@ from etabli.web.api import search as search_api
 from etabli.web.api import service_accounts as service_accounts_api
 from etabli.web.api import services as services_api
 from etabli.web.api import shared
+from etabli.web.api import terms as terms_api
 from etabli.web.api import tokens as tokens_api
 from etabli.web.hub import Hub
 from etabli.web.pages import (
@@ -48,6 +49,7 @@ from etabli.web.pages import (
     second_step,
     service_accounts,
     services,
+    terms,
 )
 from etabli.web.pages import live as live_pages
 from etabli.web.pages import search as search_pages
@@ -65,6 +67,7 @@ PAGES = (
     proof,
     asking,
     reset,
+    terms,
     catalog,
     launcher,
     services,
@@ -92,6 +95,7 @@ API = (
     services_api,
     search_api,
     tokens_api,
+    terms_api,
     service_accounts_api,
     *administration.API,
 )

@@ -19,6 +19,7 @@ SENTENCES = (
     N_("a character that cannot be shown"),
     N_("an address such as name@example.org"),
     N_("a language's code, such as en or fr"),
+    N_("a text"),
     N_("3 to 40 of a-z, 0-9 and single dashes, not reserved"),
     N_("one of the lab's data classes"),
     # identity: tokens.

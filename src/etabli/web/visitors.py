@@ -58,6 +58,7 @@ class Visitor:
     position: str = ""  # Of the live stream when this page was asked for.
     is_read: bool = True  # Whether it was asked for by GET: asked for again, it changes nothing.
     is_part: bool = False  # Whether the page is asked for again by itself, for what changed: it is answered without what surrounds it.
+    has_terms: bool = False  # Whether the lab has terms of use, to read.
 
     @property
     def user(self) -> models.User:
@@ -139,6 +140,7 @@ async def visitor(request: Request) -> Visitor:
         here=_here(request),
         announcements=await _announcements(rooms, someone, bearer),
         bearer=bearer,
+        has_terms=rooms.identity.terms.current is not None,
         position=request.app.state.hub.position,
         is_read=request.method == "GET",
         is_part=request.headers.get(PART_HEADER) == "1",

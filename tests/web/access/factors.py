@@ -1,8 +1,9 @@
 """Routes of what one proves oneself with."""
 
 from etabli.identity.token_models import Scope
-from tests.web.access.rules import ADMINS, ANYONE, IN, NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, everybody
+from tests.web.access.rules import ADMINS, ANYONE, EVERY, IN, NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, everybody
 
+ADMIN = (Scope.ADMIN,)
 ANSWER = {"credential": "{}"}
 
 ROUTES = {
@@ -25,5 +26,16 @@ ROUTES = {
     "POST /account/security/codes/off": Route(SIGNED_IN),
     "GET /reset": Route(everybody(NOT_FOUND), query={"token": "x"}),
     "POST /reset": Route(everybody(NOT_FOUND), form={"token": "x", "password": "a long and quiet password"}),
-    "POST /api/v1/admin/people/{person}/reset-link": Route(ADMINS, scopes=(Scope.ADMIN,), json={}),
+    "GET /terms": Route(everybody(NOT_FOUND)),  # None hold here.
+    "POST /terms": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN), form={"version": "1"}),
+    "GET /api/v1/terms": Route(everybody(NOT_FOUND), scopes=EVERY),
+    "POST /api/v1/terms/acceptance": Route(SIGNED_IN, json={"version": 1}),
+    "GET /admin/terms": Route(ADMINS),
+    "POST /admin/terms": Route(ADMINS, form={"preview": "true"}),
+    "POST /admin/terms/withdraw": Route(ADMINS),
+    "GET /api/v1/admin/terms": Route(ADMINS, scopes=ADMIN),
+    "POST /api/v1/admin/terms": Route(ADMINS, scopes=ADMIN, json={"texts": {}}),
+    "DELETE /api/v1/admin/terms": Route(ADMINS, scopes=ADMIN),
+    "GET /api/v1/admin/terms/acceptances": Route(ADMINS, scopes=ADMIN),
+    "POST /api/v1/admin/people/{person}/reset-link": Route(ADMINS, scopes=ADMIN, json={}),
 }
