@@ -103,7 +103,9 @@ async def _outside(request: Request, found: Visitor) -> Response:
     listings = [listing for listing in await rooms.catalog.listings() if listing.public]
     charts = [chart for listing in listings for chart in catalog_page.shown(listing, found.language, []).charts]
     good = [chart for chart in charts if not chart.problem]
-    return shell.page(request, found, "home_outside.html", {"charts": good[:CHARTS], "more": len(good) - CHARTS})
+    takes_requests = rooms.identity.requests.are_open
+    context = {"charts": good[:CHARTS], "more": len(good) - CHARTS, "takes_requests": takes_requests}
+    return shell.page(request, found, "home_outside.html", context)
 
 
 def _ends_soon(rooms: Rooms, service: models.Service) -> bool:
