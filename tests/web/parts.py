@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from etabli.admin import machine
 from etabli.admin import service as administrations
 from etabli.audit.service import Audit
 from etabli.backup.settings import BackupSettings
@@ -190,6 +191,25 @@ class Buckets:
         return 3, 5 << 20
 
 
+@dataclass(frozen=True)
+class Supervised:
+    """One component that runs, one that does not; two settings."""
+
+    def components(self) -> tuple[machine.Component, ...]:
+        since = "2026-11-24T10:00:00+00:00"
+        return (
+            machine.Component("caddy", "running", True, since, "2.11.7", 1, 60 << 20, 3, 0, ""),
+            machine.Component("openbao", "fatal", False, "", "2.7.2", None, None, 5, 5, "exit code 1: it is sealed"),
+        )
+
+    def settings(self) -> tuple[machine.Setting, ...]:
+        return (
+            machine.Setting("lab", "name", '"Etabli"', '"Etabli"', "default", None, "What people read."),
+            machine.Setting("services", "per_project", "9", "50", "file", 4, "How many."),
+            machine.Setting("environment", "ETABLI_RUN", '"/run/x"', "", "environment", None, "Sockets."),
+        )
+
+
 @dataclass
 class Shelf:
     """The lab's own bucket, in memory."""
@@ -263,6 +283,7 @@ async def rooms(
                 oversight=Oversight(beneath, reconciler=reconciler),
                 catalog=catalog,
                 buckets=Buckets(),
+                supervised=Supervised(),
             ),
             shelf=Shelf(),
             backups=Notebook(settings=BackupSettings(), folder=layout.data / "backup", clock=clock),

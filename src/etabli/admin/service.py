@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from etabli.admin.announcements import Announcements
 from etabli.admin.catalogs import Catalogs
+from etabli.admin.machine import Machine, Supervised
 from etabli.admin.people import People
 from etabli.admin.projects import Projects
 from etabli.admin.services import Services
@@ -27,6 +28,7 @@ class Administration:
     catalogs: Catalogs
     announcements: Announcements
     usage: Usage
+    machine: Machine
 
 
 def build(
@@ -39,6 +41,7 @@ def build(
     oversight: Oversight,
     catalog: Catalog,
     buckets: Buckets,
+    supervised: Supervised,
 ) -> Administration:
     """Administration over these rooms."""
     return Administration(
@@ -48,4 +51,5 @@ def build(
         catalogs=Catalogs(catalog=catalog),
         announcements=Announcements(database=database, clock=clock, events=events),
         usage=Usage(database=database, clock=clock, buckets=buckets),
+        machine=Machine(supervised),
     )

@@ -30,6 +30,7 @@ from etabli.admin.service import Administration
 from etabli.assembly import authorities, bindings, departures, migrations, parts
 from etabli.assembly import configuration as configurations
 from etabli.assembly.configuration import Configuration
+from etabli.assembly.machine import LocalMachine
 from etabli.audit.service import Audit
 from etabli.backup import standing
 from etabli.catalog.service import Catalog
@@ -195,6 +196,7 @@ async def assembled(layout: settings.Layout, configuration: Configuration) -> As
                 oversight=Oversight(rooms, reconciler=reconciler),
                 catalog=catalog,
                 buckets=storage,
+                supervised=LocalMachine(layout, configuration, os.environ),
             ),
             events=bus,
             mail=Mail(database=db, clock=clock, settings=configuration.mail, domain=lab.domain),

@@ -6,6 +6,7 @@ from etabli.cli import (
     admin_announcements,
     admin_audit,
     admin_entry,
+    admin_machine,
     admin_people,
     admin_resets,
     admin_services,
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     admin_services.add_to(admin)
     admin_announcements.add_to(admin)
     admin_audit.add_to(admin)
+    admin_machine.add_to(admin)
     admin_entry.add_to(admin)
     admin_resets.add_to(admin)
     admin_terms.add_to(admin)

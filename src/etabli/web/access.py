@@ -44,13 +44,14 @@ class AccessLog:
                     log.info(
                         "request",
                         method=scope["method"],
-                        route=_route(scope),
+                        route=route_of(scope),
                         status=status,
                         milliseconds=round((time.perf_counter() - began) * 1000, 1),
                     )
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
+    """The template of the route that answers, `-` where none does."""
     # Starlette leaves the route that matched in the scope; what matched none may hold anything, secrets included.
     template = getattr(scope.get("route"), "path", "-")
     return f"/api/v1{template}" if scope["path"].startswith("/api/v1/") and template != "-" else template

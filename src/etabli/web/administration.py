@@ -7,6 +7,7 @@ from etabli.web.api import admin_announcements as announcements_api
 from etabli.web.api import admin_audit as audit_api
 from etabli.web.api import admin_backups as backups_api
 from etabli.web.api import admin_entry as entry_api
+from etabli.web.api import admin_machine as machine_api
 from etabli.web.api import admin_people as people_api
 from etabli.web.api import admin_resets as resets_api
 from etabli.web.api import admin_services as services_api
@@ -19,6 +20,7 @@ from etabli.web.pages import (
     admin_branding,
     admin_catalogs,
     admin_invitations,
+    admin_machine,
     admin_people,
     admin_projects,
     admin_services,
@@ -33,6 +35,7 @@ PAGES = (
     admin_projects,
     admin_services,
     admin_catalogs,
+    admin_machine,
     admin_usage,
     admin_announcements,
     admin_terms,
@@ -47,6 +50,7 @@ API = (
     resets_api,
     terms_api,
     services_api,
+    machine_api,
     usage_api,
     announcements_api,
     backups_api,

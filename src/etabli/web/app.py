@@ -11,7 +11,19 @@ from etabli.identity import api as openid_api
 from etabli.identity import errors as identity_errors
 from etabli.identity import pages as openid_pages
 from etabli.kernel import errors
-from etabli.web import access, administration, assets, audited, gates, problems, shell, visitors, walls
+from etabli.web import (
+    access,
+    administration,
+    assets,
+    audited,
+    gates,
+    measures,
+    metrics,
+    problems,
+    shell,
+    visitors,
+    walls,
+)
 from etabli.web.api import account as account_api
 from etabli.web.api import catalog as catalog_api
 from etabli.web.api import identity as identity_api
@@ -114,6 +126,8 @@ def create(rooms: Rooms) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.rooms = rooms
+    app.state.measures = measures.Measures(rooms.clock)
+    rooms.events.subscribe(app.state.measures.hear)
     app.state.assets = files
     app.state.hub = Hub(events=rooms.events, standings=rooms.identity.standings)
     app.state.renderer = Renderer(
@@ -122,6 +136,7 @@ def create(rooms: Rooms) -> FastAPI:
     for room in PAGES:
         app.include_router(room.router)
     app.state.renderer.know(route.path for room in PAGES for route in room.router.routes if "GET" in route.methods)
+    app.include_router(metrics.router)
     for room in API:
         app.include_router(room.router, prefix=API_PREFIX)
     provider = rooms.identity.provider
@@ -143,6 +158,7 @@ def create(rooms: Rooms) -> FastAPI:
     app.add_middleware(
         walls.Walls, origin=rooms.lab.origin, services_domain=rooms.lab.services_domain, refuse=_Refusal(app)
     )
+    app.add_middleware(measures.Measuring, measures=app.state.measures)
     app.add_middleware(access.AccessLog)
     return app
 

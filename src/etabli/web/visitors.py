@@ -35,6 +35,7 @@ FIRST_ADMINISTRATOR = "@admin"  # Whom the operator acts as who names nobody.
 YEAR = 365 * 24 * 3600
 API = "/api/v1/"
 CLOCK = "/session"  # Where a page asks how long its session lasts.
+METRICS = "/metrics"
 BEARER = "bearer"  # RFC 6750, 2.1; schemes are read in any case (RFC 9110, 11.1).
 SECTIONS = ("/services", "/catalog", "/projects", "/account", "/admin")
 
@@ -241,7 +242,7 @@ def _is_use(request: Request) -> bool:
 async def _bearer(request: Request) -> token_models.Bearer | None:
     """Who the request's token speaks for; None where it has none. WrongToken for one that is not good, or another scheme."""
     given = request.headers.get("authorization")
-    if given is None or not request.url.path.startswith(API):
+    if given is None or not (request.url.path.startswith(API) or request.url.path == METRICS):
         return None
     rooms: Rooms = request.app.state.rooms
     scheme, _, secret = given.partition(" ")

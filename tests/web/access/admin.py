@@ -1,7 +1,7 @@
 """Routes of administrators: for anybody else they are not there."""
 
 from etabli.identity.token_models import Scope
-from tests.web.access.rules import ADMINS, EVERY, SIGNED_IN, Route
+from tests.web.access.rules import ADMINS, EVERY, NOT_FOUND, SIGNED_IN, Route, everybody
 
 ADMIN = (Scope.ADMIN,)
 PAGE, API = Route(ADMINS), Route(ADMINS, scopes=ADMIN)
@@ -25,6 +25,11 @@ ROUTES = {
     "POST /admin/services/{service_id}/extend": Route(ADMINS, form={"reason": "late", "days": "3"}),
     "GET /admin/catalogs": PAGE,
     "POST /admin/catalogs/{catalog}/refresh": Route(ADMINS, path=CATALOG),
+    "GET /admin/components": PAGE,
+    "GET /admin/settings": PAGE,
+    "GET /api/v1/admin/components": API,
+    "GET /api/v1/admin/settings": API,
+    "GET /metrics": Route(everybody(NOT_FOUND)),  # For programs of administrators, and the operator: test_metrics.
     "GET /admin/usage": PAGE,
     "GET /admin/usage.csv": PAGE,
     "GET /account/usage": Route(SIGNED_IN),
