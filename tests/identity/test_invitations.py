@@ -106,6 +106,26 @@ async def test_accepting_a_lesser_role_keeps_the_better_one_and_takes_no_use(lab
     assert (await lab.identity.invitations.look(token=invited.token)).uses_left == 1
 
 
+async def test_a_project_s_link_with_one_use_used_twice_at_once_lets_one_person_in(
+    lab: Lab, admin: models.User
+) -> None:
+    project = await lab.identity.projects.create(by=admin, name="Flights")
+    people = [await lab.person(name, by=admin) for name in ("Bob", "Bea", "Bil")]
+    invited = await lab.identity.invitations.invite(by=admin, lifetime=DAY, project_id=project.id)
+    tries = [lab.identity.invitations.accept(token=invited.token, user=person) for person in people]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["NotFound", "NotFound", "Project"]
+    assert len(await lab.identity.projects.members(by=admin, project_id=project.id)) == 2
+
+
+async def test_one_person_who_accepts_twice_at_once_takes_one_use(lab: Lab, admin: models.User) -> None:
+    project = await lab.identity.projects.create(by=admin, name="Flights")
+    bob = await lab.person("Bob", by=admin)
+    invited = await lab.identity.invitations.invite(by=admin, lifetime=DAY, uses=2, project_id=project.id)
+    await asyncio.gather(*(lab.identity.invitations.accept(token=invited.token, user=bob) for _ in range(3)))
+    assert (await lab.identity.invitations.look(token=invited.token)).uses_left == 1
+
+
 @pytest.mark.parametrize("makes_admin", [False, True])
 async def test_only_administrators_invite_to_the_lab(lab: Lab, admin: models.User, makes_admin: bool) -> None:
     bob = await lab.person("Bob", by=admin)

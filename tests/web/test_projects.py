@@ -51,7 +51,7 @@ async def test_a_project_is_made_chosen_and_described(lab: Lab, ada: models.User
     page = await browser.get("/projects/pain?done=created")
     assert "<h3>Why</h3>" in page.text
     assert "<em>Bread</em>" in page.text
-    assert "band-notice" in page.text
+    assert 'class="holds said"' in page.text
     assert "s3://pain" in page.text
     changed = await post(browser, "/projects/pain/settings", name="Pain", data_class="open", description="")
     assert changed.headers["location"] == "/projects/pain?done=described"
@@ -258,7 +258,8 @@ async def test_the_switcher_changes_the_services_and_the_launch_form_at_once(
     assert "Mine alone" not in (await browser.get("/services")).text
     page = (await browser.get("/launcher/ide/notebook")).text
     assert "In the project Prices of bread" in page
-    assert "band-quiet" in page
+    assert "--project bread" in page
+    assert 'class="holds"' in page
 
 
 async def test_another_persons_project_answers_as_one_that_does_not_exist(lab: Lab, ada: models.User) -> None:

@@ -76,11 +76,12 @@ async def test_a_project_from_its_making_to_a_members_removal(
     owner = await enter(ada, hers, viewport=viewport)
     await owner.goto(f"{origin}/projects/new")
     await owner.fill("#name", "Prix du « pain »")
+    await expect(owner.locator("#slug")).to_have_attribute("placeholder", "prix-du-pain")
     await owner.fill("#slug", "pain")
     await owner.select_option("#data_class", "personal")
     await owner.click("form.card button.primary")
     await owner.wait_for_url("**/projects/pain?done=created")
-    await expect(owner.locator(".band-notice")).to_be_visible()
+    await expect(owner.locator(".holds.said")).to_be_visible()
 
     member = await enter(bob, his, viewport=viewport)
     await member.goto(await link_into(owner, "pain", "member"))

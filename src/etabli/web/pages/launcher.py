@@ -38,6 +38,7 @@ class Asked:
     name: str
     version: str | None  # None: the newest.
     key: str  # A double click is one service.
+    project: str  # The slug of the shared project that it is prepared in; empty: the person's own.
 
     @property
     def chart(self) -> str:
@@ -68,7 +69,12 @@ async def launcher_page(request: Request, found: Person, catalog: str, chart: st
     )
     await rooms.catalog.warm()
     asked = Asked(
-        catalog=catalog, opening=opening, name=link.name[:TEXT], version=link.version, key=secrets.token_urlsafe(12)
+        catalog=catalog,
+        opening=opening,
+        name=link.name[:TEXT],
+        version=link.version,
+        key=secrets.token_urlsafe(12),
+        project=_shared(found),
     )
     return await _page(request, found, asked, link=link)
 
@@ -155,7 +161,7 @@ async def _submitted(
         remove=own.get("remove"),
     )
     name, key = own.get("name", "")[:TEXT], own.get("key", "")[:TEXT] or secrets.token_urlsafe(12)
-    return Asked(catalog=catalog, opening=opening, name=name, version=version, key=key)
+    return Asked(catalog=catalog, opening=opening, name=name, version=version, key=key, project=_shared(found))
 
 
 async def _again(
@@ -237,6 +243,11 @@ async def _versions(request: Request, found: Visitor, asked: Asked) -> list[tupl
     return []
 
 
+def _shared(found: Visitor) -> str:
+    project = found.project.project
+    return project.slug if project.is_shared else ""
+
+
 def _from_link(asked: Asked, link: links.Link | None) -> list[tuple[str, str]]:
     """What a link changed of the chart's defaults, for the person to look at before they launch."""
     if link is None or not link.changes:
@@ -258,6 +269,8 @@ def _command(asked: Asked, changes: tuple[patches.Patch, ...]) -> str:
     parts = [f"etabli launch {shlex.quote(f'{asked.catalog}/{asked.chart}')}"]
     if asked.name:
         parts.append(f"--name {shlex.quote(asked.name)}")
+    if asked.project:
+        parts.append(f"--project {asked.project}")
     if asked.version:
         parts.append(f"--version {shlex.quote(asked.version)}")
     parts += [f"--set {shlex.quote(f'{paths.label(path)}={_setting(value)}')}" for path, value in changes]

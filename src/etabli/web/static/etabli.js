@@ -129,6 +129,18 @@ document.documentElement.classList.add("scripted");
     form.addEventListener("change", () => { clearTimeout(timer); timer = setTimeout(ask, 150); });
   };
 
+  // The short name that would be made of a name, shown where it may be chosen; the lab makes it, and numbers it where it is taken.
+  const propose = (form) => {
+    if (!once(form, "proposing")) return;
+    const [name, short] = form.dataset.proposes.split(" ").map((id) => document.getElementById(id));
+    const show = () => {
+      const plain = name.value.normalize("NFKD").replace(/[^\x00-\x7f]/g, "").toLowerCase();
+      short.placeholder = plain.replace(/[^a-z0-9]+/g, "-").slice(0, 40).replace(/^-+|-+$/g, "");
+    };
+    name.addEventListener("input", show);
+    show();
+  };
+
   // A form that was sent is not sent twice by a second click.
   const sendOnce = (form) => {
     if (!once(form, "sending")) return;
@@ -164,6 +176,7 @@ document.documentElement.classList.add("scripted");
     each(root, "input[data-filter]", filter);
     each(root, "form[data-preview]", preview);
     each(root, "form[data-once]", sendOnce);
+    each(root, "form[data-proposes]", propose);
     each(root, "[data-tail]", tail);
   };
   // Out of the browser's memory, where a page outlives its session; live.js asks again for those that it follows.
