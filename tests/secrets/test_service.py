@@ -179,3 +179,17 @@ async def test_variables_name_the_projects_folder(vault: Vault, people: parts.Pe
         "VAULT_MOUNT": "kv",
         "VAULT_TOP_DIR": project.slug,
     }
+
+
+async def test_a_folder_goes_with_all_below_it_and_going_twice_is_well(
+    server: Server, vault: Vault, people: parts.People
+) -> None:
+    project = await people.own(await people.person(f"goes-{new_id()}"))
+    token = (await vault.login(subject=project)).token
+    async with server.http(token) as http:
+        for path in ("db", "deep/er/key", "deep/other", "with space"):
+            assert (await http.post(f"kv/data/{project.slug}/{path}", json={"data": {"a": "1"}})).is_success
+        await vault.erase(project=project)
+        assert (await http.request("LIST", f"kv/metadata/{project.slug}")).status_code == 404
+        assert (await http.get(f"kv/data/{project.slug}/deep/er/key")).status_code == 404
+    await vault.erase(project=project)

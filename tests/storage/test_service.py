@@ -103,3 +103,19 @@ async def test_variables_name_the_bucket_and_hold_no_secret(storage: Storage, pe
     assert variables["AWS_S3_ENDPOINT"] == "s3.etabli.localhost:8000"
     assert variables["AWS_ENDPOINT_URL_S3"] == "http://s3.etabli.localhost:8000"
     assert not {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"} & set(variables)
+
+
+async def test_a_bucket_goes_with_every_version_and_going_twice_is_well(
+    store: Store, storage: Storage, people: parts.People
+) -> None:
+    project = await people.own(await people.person(f"goes-{new_id()}"))
+    bucket = await storage.ensure_bucket(project=project)
+    s3 = boto(store, (await storage.credentials(subject=project)).keys)
+    for key in ("a/b c", "a/é", "d"):
+        for content in (b"1", b"2"):
+            await asyncio.to_thread(s3.put_object, Bucket=bucket, Key=key, Body=content)
+    await asyncio.to_thread(s3.delete_object, Bucket=bucket, Key="d")
+    await storage.erase(project=project)
+    names = [one["Name"] for one in (await asyncio.to_thread(s3.list_buckets))["Buckets"]]
+    assert bucket not in names
+    await storage.erase(project=project)

@@ -25,6 +25,8 @@ from etabli.kernel.clock import SystemClock
 from etabli.kernel.database import Database, sqlite_url
 from etabli.kernel.events import Events
 from etabli.kernel.settings import LabSettings, Layout
+from etabli.leaving.service import Leaving
+from etabli.leaving.store import Store as Ends
 from etabli.mail.service import Mail
 from etabli.mail.settings import MailSettings
 from etabli.services import ports
@@ -220,6 +222,19 @@ class Shelf:
         self.objects[key] = content
 
 
+class Remains:
+    """Buckets and vault folders of projects: which were erased."""
+
+    def __init__(self) -> None:
+        self.erased: list[str] = []
+        self.away = False
+
+    async def erase(self, *, project: models.Project) -> None:
+        if self.away:
+            raise errors.Unavailable("the object store does not answer", hint="wait")
+        self.erased.append(project.slug)
+
+
 @asynccontextmanager
 async def rooms(
     folder: Path,
@@ -273,6 +288,9 @@ async def rooms(
             clock=clock,
             lab=lab,
             branding=Branding(folder=layout.data, clock=clock),
+            leaving=Leaving(
+                identity=identity, services=services, belongings=Remains(), store=Ends(database=database), clock=clock
+            ),
             audit=audit,
             admin=administrations.build(
                 database=database,

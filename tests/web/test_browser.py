@@ -263,7 +263,7 @@ async def test_no_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
         "/prove",
         "/nope",
     ]
-    paths += ["/design", "/admin/branding?accent=%23ffff00", "/design?density=compact"]
+    paths += ["/design", "/admin/branding?accent=%23ffff00", "/account/data", "/design?density=compact"]
     found: list[str] = []
     for viewport in (LAPTOP, PHONE):
         page = await visit(locale=code, theme=theme, viewport=viewport)

@@ -76,7 +76,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/design", "/account/notifications", "/admin/invitations"]
     pages += ["/search", "/search?q=notebok", "/search?q=zzz"]
     pages += ["/account/tokens?done=token", "/device?code=x&done=yes", "/projects/shared/service-accounts"]
-    pages += ["/admin/branding?accent=%23ffff00"]
+    pages += ["/admin/branding?accent=%23ffff00", "/account/data"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     await lab.rooms.admin.announcements.publish(by=ada, draft=Draft(texts={"fr": "Bonjour"}))

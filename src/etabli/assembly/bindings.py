@@ -216,6 +216,19 @@ def _ground(project: Project, *, may_change: bool) -> ports.Ground:
     )
 
 
+@dataclass(frozen=True)
+class Remains:
+    """What a project holds outside the database, as leaving asks it."""
+
+    storage: Storage
+    vault: Vault
+
+    async def erase(self, *, project: Project) -> None:
+        """The bucket, then the folder; each may be gone already."""
+        await self.storage.erase(project=project)
+        await self.vault.erase(project=project)
+
+
 def _git(user: User) -> contexts.Git:
     """What a person's own services sign commits with."""
     return contexts.Git(name=user.git.name or user.name, email=user.git.email or user.email)

@@ -42,6 +42,8 @@ from etabli.environments.service import Environments
 from etabli.identity import service as identities
 from etabli.kernel import database, errors, events, settings
 from etabli.kernel.clock import Clock, SystemClock
+from etabli.leaving.service import Leaving
+from etabli.leaving.store import Store as Ends
 from etabli.mail.service import Mail
 from etabli.secrets.client import Client as VaultClient
 from etabli.secrets.service import Vault
@@ -219,7 +221,9 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
             in_use = activity.listening(layout.socket(activity.NAME), lab.identity.sessions.used)
             await stack.enter_async_context(in_use)
             await lab.engine.start()
-            await stack.enter_async_context(_background(lab, partial(notices.look, rooms, web.state.renderer)))
+            await stack.enter_async_context(
+                _background(lab, partial(notices.look, rooms, web.state.renderer), rooms.leaving.tend)
+            )
             await stack.enter_async_context(_answering(web, layout.socket("portal")))
             log.info("portal ready")
             await stopped.wait()
@@ -237,6 +241,13 @@ def web_rooms(lab: Lab) -> WebRooms:
         clock=lab.clock,
         lab=lab.configuration.lab,
         branding=Branding(folder=lab.layout.data, clock=lab.clock),
+        leaving=Leaving(
+            identity=lab.identity,
+            services=lab.services,
+            belongings=bindings.Remains(lab.storage, lab.vault),
+            store=Ends(database=lab.database),
+            clock=lab.clock,
+        ),
         audit=lab.audit,
         admin=lab.admin,
         shelf=lab.own_bucket,
@@ -245,8 +256,10 @@ def web_rooms(lab: Lab) -> WebRooms:
 
 
 @asynccontextmanager
-async def _background(lab: Lab, notices_due: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Everything that goes on by itself; `notices_due` tells people what they are to be told.
+async def _background(
+    lab: Lab, notices_due: Callable[[], Awaitable[None]], ends_due: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Everything that goes on by itself; `notices_due` tells people what they are to be told, `ends_due` ends accounts.
 
     A task that ends with an error is logged; the portal ends, and is started again.
     """
@@ -260,6 +273,7 @@ async def _background(lab: Lab, notices_due: Callable[[], Awaitable[None]]) -> A
             "usage": _every(lab.clock, MEASURE, lab.admin.usage.measure),
             "audit": _every(lab.clock, COPY, partial(_tend_audit, lab)),
             "notices": _every(lab.clock, SWEEP, notices_due),
+            "accounts' ends": _every(lab.clock, SWEEP, ends_due),
             "mail": _every(lab.clock, TEND, lab.mail.sweep),
             "store": _until_done(lab.clock, lambda: seaweedfs.make_durable(lab.layout)),
             "vault's token": _tend(lab),

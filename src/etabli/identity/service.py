@@ -12,6 +12,7 @@ from etabli.identity.data_classes import DataClasses
 from etabli.identity.departures import Departures
 from etabli.identity.devices import Devices
 from etabli.identity.directory import Directory
+from etabli.identity.endings import Endings
 from etabli.identity.facts import FirstSteps
 from etabli.identity.invitations import Invitations
 from etabli.identity.issuer import Issuer
@@ -47,6 +48,7 @@ class Identity:
     people: People
     profiles: Profiles
     first_steps: FirstSteps
+    endings: Endings
     sessions: Sessions
     invitations: Invitations
     requests: Requests
@@ -130,6 +132,7 @@ def build(
         people=People(database=database, clock=clock, passwords=passwords, limiter=limits),
         profiles=Profiles(database=database),
         first_steps=FirstSteps(database=database),
+        endings=Endings(database=database, clock=clock),
         sessions=sessions,
         projects=Projects(
             database=database,

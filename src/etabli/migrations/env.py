@@ -15,6 +15,7 @@ from etabli.identity import terms_store as terms
 from etabli.identity import token_store as tokens
 from etabli.identity.outside import store as outside
 from etabli.kernel.database import Table, UtcDateTime
+from etabli.leaving import store as leaving
 from etabli.mail import store as mail
 from etabli.services import metering, quotas, recent
 from etabli.services import store as services
@@ -23,6 +24,7 @@ ROOMS = (
     audit,
     door,
     identity,
+    leaving,
     factors,
     terms,
     outside,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import structlog
@@ -75,6 +76,28 @@ class Vault:
     async def forget(self, *, key: str) -> None:
         """Remove what was kept under `key`, every version of it; already gone is success."""
         await self._as_lab("DELETE", f"{LAB_MOUNT}/metadata/{_check(key)}")
+
+    async def erase(self, *, project: Project) -> None:
+        """Remove the project's folder, every version of every secret. Already gone is success; a kill half-way is no harm."""
+        signed_in = await self.login(subject=project)
+        try:
+            await self._erase(f"{MOUNT}/metadata/{project.slug}/", token=signed_in.token)
+        finally:
+            await self.revoke(accessor=signed_in.accessor)
+        log.info("folder erased", project=project.id)
+
+    async def _erase(self, folder: str, *, token: str) -> None:
+        try:
+            answer = await self._client.call("LIST", folder, token=token)
+        except errors.VaultRefused as error:
+            if error.status == httpx.codes.NOT_FOUND:
+                return  # What holds nothing is not there.
+            raise
+        for name in answer["data"]["keys"]:
+            if str(name).endswith("/"):
+                await self._erase(f"{folder}{quote(str(name))}", token=token)
+            else:
+                await self._client.call("DELETE", f"{folder}{quote(str(name))}", token=token)
 
     async def tend(self) -> None:
         """Renew the lab's own token, which ends 30 days after it was last renewed. To be called every day."""

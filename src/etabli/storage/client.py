@@ -19,6 +19,7 @@ from etabli.storage import errors, models
 
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 TIMEOUT_S = 30.0
+NO_BUCKET = "NoSuchBucket"
 SESSION_NAME_LENGTH = 64  # STS allows no more.
 
 
@@ -113,6 +114,26 @@ class Client:
             token = page.findtext(f"{{{XMLNS}}}NextContinuationToken") or ""
             if not token:
                 return objects, size
+
+    async def held(self, bucket: str) -> tuple[tuple[str, str], ...]:
+        """Some of what a bucket holds, older versions and traces of deletions too: keys and versions; empty where it holds nothing."""
+        answer = await self._call("GET", f"/{bucket}", query={"versions": ""})
+        document = ElementTree.fromstring(answer.content)
+        found = [one for kind in ("Version", "DeleteMarker") for one in document.findall(f"{{{XMLNS}}}{kind}")]
+        texts = [[one.findtext(f"{{{XMLNS}}}{name}") or "" for name in ("Key", "VersionId")] for one in found]
+        return tuple((key, version) for key, version in texts)
+
+    async def delete_version(self, bucket: str, key: str, version: str) -> None:
+        """Remove one version of an object for good. Already gone is success."""
+        await self._call("DELETE", f"/{bucket}/{quote(key)}", query={"versionId": version} if version else None)
+
+    async def delete_bucket(self, bucket: str) -> None:
+        """Remove an empty bucket. Already gone is success."""
+        try:
+            await self._call("DELETE", f"/{bucket}")
+        except errors.StoreRefused as error:
+            if error.code != NO_BUCKET:
+                raise
 
     async def put(
         self, bucket: str, key: str, content: bytes, *, content_type: str = "application/octet-stream"

@@ -19,6 +19,7 @@ from etabli.components import seaweedfs
 from etabli.identity.models import Audience, Project, ProjectKind, User
 from etabli.kernel.clock import Clock
 from etabli.kernel.settings import LabSettings
+from etabli.storage import client as clients
 from etabli.storage import errors, models, policies
 from etabli.storage.client import Client
 from etabli.storage.ports import Issuer
@@ -130,6 +131,21 @@ class Storage:
             "RCLONE_S3_REGION": region,
             "RCLONE_S3_NO_CHECK_BUCKET": "true",
         }
+
+    async def erase(self, *, project: Project) -> None:
+        """Remove the project's bucket and all that it holds, for good. Already gone is success; a kill half-way is no harm."""
+        bucket = project.slug
+        self._ready.discard(project.id)
+        try:
+            while found := await self._client.held(bucket):
+                for key, version in found:
+                    await self._client.delete_version(bucket, key, version)
+        except errors.StoreRefused as error:
+            if error.code == clients.NO_BUCKET:
+                return
+            raise
+        await self._client.delete_bucket(bucket)
+        log.info("bucket erased", project=project.id)
 
     async def offer_sample(self, *, project: Project) -> str | None:
         """Put real data to begin with in a bucket that never held anything; its key, or None where nothing was put.

@@ -39,6 +39,7 @@ from etabli.web.hub import Hub
 from etabli.web.pages import (
     account,
     account_codes,
+    account_data,
     account_notifications,
     account_picture,
     account_security,
@@ -70,6 +71,7 @@ from etabli.web.rooms import Rooms
 
 PAGES = (
     home,
+    account_data,
     branding,
     design,
     entrance,

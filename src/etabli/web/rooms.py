@@ -12,6 +12,7 @@ from etabli.identity.service import Identity
 from etabli.kernel.clock import Clock
 from etabli.kernel.events import Events
 from etabli.kernel.settings import LabSettings
+from etabli.leaving.service import Leaving
 from etabli.mail.service import Mail
 from etabli.services.service import Services
 from etabli.web.branding import Branding
@@ -30,6 +31,7 @@ class Rooms:
     clock: Clock
     lab: LabSettings
     branding: Branding
+    leaving: Leaving
     audit: Audit
     admin: Administration
     shelf: Shelf  # The lab's own bucket.

@@ -5,6 +5,9 @@ from tests.web.access.rules import NOT_FOUND, OWN, SIGN_IN, SIGNED_IN, Route, ev
 ROUTES = {
     "GET /account": Route(SIGNED_IN),
     "POST /account/profile": Route(SIGNED_IN, form={"name": "Same"}),
+    "GET /account/data": Route(SIGNED_IN),
+    "GET /account/data/export.zip": Route(SIGNED_IN),
+    "POST /account/data/leave": Route(SIGNED_IN, form={"slug": "not mine"}),
     "POST /account/git": Route(SIGNED_IN, form={"git_name": "Same"}),
     "POST /account/picture": Route(SIGNED_IN),
     "POST /account/picture/remove": Route(SIGNED_IN),
