@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from etabli.assembly import parts, revisions
+from etabli.assembly import dumps, parts, revisions
 from etabli.assembly.configuration import Configuration
 from etabli.backup import models, places, ports, s3, standing
 from etabli.backup.service import Backups
@@ -184,6 +184,9 @@ class RunningLab:
                 if not claim.name.startswith(".")  # Not whole yet.
             ]
         return found
+
+    async def dump(self) -> tuple[int, int]:
+        return await dumps.dump(self.opened)
 
     @contextmanager
     def carry(self, volume: ports.Volume) -> Iterator["Carried"]:

@@ -27,7 +27,8 @@ class LocalBackups:
         counts = manifest.counts
         return (
             f"{manifest.id}: {counts.buckets} buckets, {counts.objects} versions of objects ({counts.objects_read} new), "
-            f"{counts.files} files of volumes ({counts.files_read} new); {_size(counts.bytes_total)} in all, "
+            f"{counts.files} files of volumes ({counts.files_read} new), {counts.dumps} dumps"
+            f"{f' and {counts.dumps_failed} that FAILED' if counts.dumps_failed else ''}; {_size(counts.bytes_total)} in all, "
             f"{_size(counts.bytes_written)} written"
         )
 

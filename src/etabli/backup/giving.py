@@ -115,6 +115,9 @@ class Giving:
 
     def _entry(self, folder: Path, line: Mapping[str, Any], times: list[tuple[Path, int]]) -> None:
         path = folder / _inner(str(line["path"]))
+        # A link that the same backup laid there must not lead out.
+        if path != folder and not path.parent.resolve().is_relative_to(folder.resolve()):
+            raise _outside()
         match line["kind"]:
             case "folder":
                 path.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
@@ -124,7 +127,6 @@ class Giving:
             case "link":
                 path.symlink_to(str(line["target"]))
             case _:
-                # Not followed: a link that the same backup laid there must not lead out.
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 with os.fdopen(os.open(path, flags, files.PRIVATE_FILE), "wb") as file:
                     for piece in line["pieces"]:
@@ -184,8 +186,12 @@ def _inner(name: str) -> PurePosixPath:
     """A path that stays inside. Refused else: the lab writes no other."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise errors.Refused("the backup names a file outside of the lab's folder: it is not restored")
+        raise _outside()
     return path
+
+
+def _outside() -> errors.Refused:
+    return errors.Refused("the backup names a file outside of the lab's folder: it is not restored")
 
 
 def _json(content: bytes) -> Any:

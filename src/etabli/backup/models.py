@@ -34,6 +34,8 @@ class Counts:
     objects_gone: int = 0  # Deleted by their people while the run looked.
     files: int = 0  # In volumes.
     files_read: int = 0
+    dumps: int = 0  # Pods that wrote a dump of their own first.
+    dumps_failed: int = 0
     bytes_total: int = 0  # Of everything that the backup stands for.
     pieces_written: int = 0
     bytes_written: int = 0  # As stored: compressed, encrypted.

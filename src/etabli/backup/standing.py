@@ -71,6 +71,8 @@ class Notebook:
             return f"the last backup failed: {standing.failure}"
         if standing.last_at is None:
             return "no backup was taken yet: `etabli backup now`"
+        if standing.counts is not None and standing.counts.dumps_failed:
+            return "a service's own dump failed in the last backup: its volume was copied as the disk had it"
         age = self._clock.now() - standing.last_at
         if age > read_period(self._settings.warn_after):
             return f"the last backup is {age.days} days old" if age.days > 1 else "the last backup is old"

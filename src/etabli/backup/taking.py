@@ -75,6 +75,8 @@ class Taking:
             await self._lab.copy_vault(self._scratch / "vault")
             volumes = await self._lab.volumes()
             buckets = await self._list(listing)
+        dumped, failed = await self._lab.dump()
+        self._count(dumps=dumped, dumps_failed=failed)
         streams = {
             "database": await self._keep(_read(self._scratch / "database")),
             "vault": await self._keep(_read(self._scratch / "vault")),
