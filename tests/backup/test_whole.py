@@ -15,6 +15,7 @@ import pytest
 
 from etabli.assembly import backups, configuration
 from etabli.storage.copying import CopyingClient
+from etabli.storage.errors import StoreUnavailable
 from tests import lab as labs
 from tests.story import people
 
@@ -147,7 +148,7 @@ def test_a_lost_lab_is_made_anew(scene: Scene, tmp_path: Path) -> None:
         assert _rows(other.data / "etabli.db").keys() == scene.rows.keys()
         for table in ("users", "projects", "memberships", "sessions", "services", "service_revisions"):
             assert _rows(other.data / "etabli.db")[table] == scene.rows[table], table
-        assert asyncio.run(_objects(other)) == scene.objects
+        assert other.until(lambda: _seen(other), 30) == scene.objects
         assert json.loads(people.inside(other, scene.notebook, READ)) == scene.inside
         # Signed in still: the same person, in the browser that she had.
         alice = people.Person(other, scene.alice.jars)
@@ -161,6 +162,14 @@ def test_a_lost_lab_is_made_anew(scene: Scene, tmp_path: Path) -> None:
         other.etabli("down", check=False, timeout=240)
         other.kill_everything()
         shutil.rmtree(other.folder, ignore_errors=True)
+
+
+def _seen(lab: labs.Lab) -> dict[str, object] | None:
+    """The objects, once the store that has just started finds them."""
+    try:
+        return asyncio.run(_objects(lab))
+    except StoreUnavailable:
+        return None
 
 
 async def _objects(lab: labs.Lab) -> dict[str, object]:

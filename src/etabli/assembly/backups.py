@@ -46,6 +46,8 @@ def kept(layout: settings.Layout, chosen: BackupSettings, *, clock: Clock) -> Ba
 
 def take(layout: settings.Layout, configuration: Configuration, *, environ: Mapping[str, str]) -> models.Manifest:
     """Take a backup of the running lab, behind everybody's work."""
+    if not layout.database.exists():
+        raise errors.Refused("this lab has never started: there is nothing to back up", hint="`etabli up` starts it")
     os.nice(KEEP_OFF)
     return asyncio.run(_take(layout, configuration, environ))
 

@@ -83,6 +83,8 @@ def _restore(layout: settings.Layout, request: Request, backup: giving.Giving, e
     layout.make()
     backup.files(layout.data)
     loaded = configuration.load(layout)
+    if store := loaded.environments.store:
+        _bring_locks(layout.environments / "resolved", store / "resolved")
     snapshot = files.private_folder(standing.folder(layout.data)) / "vault"
     backup.copy("vault", snapshot)
     with _store_and_vault(layout, loaded, environ):
@@ -96,6 +98,14 @@ def _restore(layout: settings.Layout, request: Request, backup: giving.Giving, e
     (layout.data / standing.RESTORING).unlink()
     files.sync_folder(layout.data)
     return Restored(manifest=backup.manifest, objects=objects, volumes=volumes)
+
+
+def _bring_locks(held: Path, store: Path) -> None:
+    """Versions that were chosen here once, to where this lab keeps its environments; those that are there already stay."""
+    store.mkdir(parents=True, exist_ok=True)
+    for lock in held.glob("*"):
+        if not (store / lock.name).exists():
+            shutil.copyfile(lock, store / lock.name)
 
 
 def _empty(layout: settings.Layout) -> None:

@@ -189,6 +189,10 @@ def taken_at(manifest_id: str) -> datetime:
 def _head(place: Place) -> str:
     try:
         head = json.loads(place.read(HEAD))
+    except errors.NotFound as error:
+        raise errors.NotFound(
+            f"there are no backups at `{place.describe()}`", hint="`etabli backup now` takes the first one"
+        ) from error
     except ValueError as error:
         raise errors.Refused(f"`{place.describe()}` holds no backup that can be read") from error
     if head.get("format") != models.FORMAT:

@@ -18,6 +18,8 @@ from importlib import metadata
 from itertools import islice
 from pathlib import Path
 
+import structlog
+
 from etabli.backup import models, ports, repository
 from etabli.backup.index import Index
 from etabli.kernel import files
@@ -25,8 +27,11 @@ from etabli.kernel.clock import Clock
 from etabli.storage import errors as storage
 from etabli.storage.copying import Version
 
+log = structlog.get_logger()
+
 AT_ONCE = 8  # Objects under way; each holds a piece or two in memory.
 NOT_FOUND = 404
+PATIENCE = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=15))
 
 
 @dataclass
@@ -137,8 +142,7 @@ class Taking:
         entry = self._index.cut(place, name, version.stamp, run=self._id)
         if entry is None:
             try:
-                async with self._buckets.reading(version) as (headers, content):
-                    pieces = [await self._put(piece) async for piece in _pieces(content)]
+                headers, pieces = await self._read_object(version)
             except storage.StoreRefused as error:
                 if error.status != NOT_FOUND:
                     raise
@@ -150,6 +154,20 @@ class Taking:
         self._use(entry)
         self._count(objects=1, bytes_total=version.size)
         return {**about, "mark": False, "etag": version.etag, "size": version.size, **entry}
+
+    async def _read_object(self, version: Version) -> tuple[dict[str, str], list[str]]:
+        """Its headers and pieces; asked again where the store fails, as it may for seconds after it started."""
+        for patience in PATIENCE:
+            try:
+                return await self._read_once(version)
+            except storage.StoreUnavailable as error:
+                log.info("an object is read again", reason=error.message)
+                await self._clock.sleep(patience)
+        return await self._read_once(version)
+
+    async def _read_once(self, version: Version) -> tuple[dict[str, str], list[str]]:
+        async with self._buckets.reading(version) as (headers, content):
+            return headers, [await self._put(piece) async for piece in _pieces(content)]
 
     async def _volumes(self, volumes: Iterable[ports.Volume]) -> AsyncIterator[dict[str, object]]:
         for volume in volumes:
