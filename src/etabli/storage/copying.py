@@ -111,6 +111,8 @@ class CopyingClient(Client):
                 await answer.aread()
                 raise failure(answer)
             yield await self._headers(version, answer.headers), answer.aiter_raw()
+        except httpx.TransportError as error:
+            raise errors.StoreUnavailable("the object store went away", hint="`etabli status` shows it") from error
         finally:
             await answer.aclose()
 
