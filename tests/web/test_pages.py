@@ -83,7 +83,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/admin/people", f"/admin/people/{bob.slug}", "/admin/projects", f"/admin/projects/{shared.slug}"]
     pages += ["/admin/services", f"/admin/services/{ready.id}", "/admin/catalogs", "/admin/audit"]
     pages += ["/admin/usage", "/account/usage", "/admin/announcements"]
-    pages += ["/admin/components", "/admin/settings", "/admin/settings?changed=1"]
+    pages += ["/admin/components", "/admin/backups", "/admin/settings", "/admin/settings?changed=1"]
     pages += ["/launcher/ide/database", "/launcher/ide/broken", f"/welcome?token={invited.token}"]
     pages += ["/projects", "/projects/new", "/projects/shared", "/projects/shared/settings", "/projects/closed"]
     return [(await client.get(path)).text for path in pages]

@@ -32,6 +32,13 @@ SENTENCES = (
     N_("at most 2 MB"),
     N_("at most 50 million pixels"),
     N_("a JPEG, PNG or WebP picture"),
+    # backup: how backups stand.
+    N_("no backups are made: `[backup] to` and `recipients` are not set"),
+    N_("no backup was taken yet: `etabli backup now`"),
+    N_("the last backup failed: {}"),
+    N_("the last backup is {} days old"),
+    N_("the last backup is old"),
+    N_("a service's own dump failed in the last backup: its volume was copied as the disk had it"),
     # web: branding.
     N_("`{}` cannot be read: UTF-8 text of at most {} kB"),
     N_("`{}` cannot be read: at most {} kB"),
