@@ -1,6 +1,7 @@
 """Coming in by an outside provider, with every answer that a hostile or a broken one may give."""
 
 import html
+import json
 import re
 import sqlite3
 import time
@@ -13,11 +14,14 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from etabli.identity import people
+from etabli.identity.outside import client_secrets
 from etabli.identity.outside.calls import Calls
 from etabli.identity.outside.directory import REFETCH, Directory
 from etabli.identity.outside.settings import ProviderSettings
+from etabli.identity.settings import IdentitySettings
 from etabli.kernel import errors
 from etabli.kernel.clock import ManualClock
+from etabli.kernel.settings import section
 from etabli.web import visitors
 from tests import outside_provider
 from tests.outside_provider import CLIENT, SECRET, Provider
@@ -628,3 +632,77 @@ async def test_tokens_are_neither_stored_nor_logged(
     for secret in (made[0].rpartition(".")[2], state[1], code[1], SECRET):
         assert secret not in told
         assert secret.encode() not in stored
+
+
+async def test_administrators_try_each_provider_and_nobody_else_does(tmp_path: Path, provider: Provider) -> None:
+    async with outside_provider.running() as gone, lab_with(tmp_path, provider, gone, how=ANYONE) as lab:
+        await gone.stop()
+        ada = await lab.rooms.identity.people.first_admin()
+        bob = await lab.person("Bob Martin", by=ada)
+        async with lab.browser(await lab.token(ada)) as client:
+            answer = await client.get("/api/v1/admin/providers")
+        async with lab.browser(await lab.token(bob)) as client:
+            assert (await client.get("/api/v1/admin/providers")).status_code == 404
+    assert answer.status_code == 200, answer.text
+    one, two = answer.json()
+    assert (one["id"], one["well"], one["problems"]) == ("one", True, [])
+    assert one["redirect_uri"] == "https://etabli.localhost/sign-in/with/one/back"
+    assert two["well"] is False
+    assert "does not answer" in two["problems"][0]
+    assert SECRET not in json.dumps([one, two])
+
+
+# What an administrator writes down.
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"client_secret": "hunter2"}, "put it in a file of mode 0600"),
+        ({"issuer": "http://sso.example.org"}, "must begin with https://"),
+        ({"issuer": "https://user@sso.example.org"}, "must begin with https://"),
+        ({"issuer": ""}, "`issuer` is missing"),
+        ({"id": "No"}, "2 to 32 of a-z"),
+        ({"client_secret_env": "not a name"}, "the name of an environment variable"),
+        ({"client_secret_env": "SECRET", "client_secret_file": "/x"}, "not both"),
+        ({"scopes": ["profile"]}, "must hold `openid`"),
+        ({"kind": "facebook"}, "'openid', 'keycloak'"),
+        ({"enter": {"email_domains": ["@insee.fr"]}}, "is no domain"),
+        ({"clock_leeway_seconds": 86400}, "less than or equal to 600"),
+        ({"unheard_of": 1}, "Extra inputs"),
+    ],
+)
+def test_a_setting_that_cannot_hold_says_what_to_do(given: dict[str, object], sentence: str) -> None:
+    whole = {"id": "sso", "name": "SSO", "issuer": "https://sso.example.org", "client_id": "lab", **given}
+    with pytest.raises(errors.Invalid) as refused:
+        section(IdentitySettings, {"identity": {"providers": [whole]}}, "identity")
+    assert sentence in refused.value.message
+    assert "hunter2" not in refused.value.message
+
+
+@pytest.mark.parametrize("kind", ["keycloak", "proconnect", "google", "github"])
+def test_each_kind_needs_no_more_than_what_is_the_administrators(kind: str) -> None:
+    own = {} if kind in {"google", "github"} else {"issuer": "https://sso.example.org"}
+    made = ProviderSettings.model_validate({"id": kind, "name": kind, "kind": kind, "client_id": "lab", **own})
+    assert made.enter.invited_only
+    assert not made.trust_email
+    claims = ProviderSettings.model_validate({**made.model_dump(), "claims": {"groups": "roles"}}).claims
+    assert (claims.groups, claims.slug) == ("roles", made.claims.slug)
+
+
+def test_a_secret_that_others_read_or_that_is_not_there_is_said_at_the_start(
+    tmp_path: Path, provider: Provider
+) -> None:
+    good = provider_settings(tmp_path, "one", provider)
+    by_name = good.model_copy(update={"client_secret_file": None, "client_secret_env": "SSO_SECRET"})
+    assert client_secrets.problems([good, by_name], {"SSO_SECRET": "x"}) == []
+    assert "`SSO_SECRET` is not set" in client_secrets.problems([by_name], {})[0]
+    (tmp_path / "secret").chmod(0o640)
+    assert "chmod 600" in client_secrets.problems([good], {})[0]
+    (tmp_path / "secret").unlink()
+    assert "cannot be read" in client_secrets.problems([good], {})[0]
+
+
+def test_passwords_are_left_to_administrators_only_where_a_provider_lets_the_others_in() -> None:
+    with pytest.raises(errors.Invalid, match="where a provider lets the others in"):
+        section(IdentitySettings, {"identity": {"password_for": "administrators"}}, "identity")

@@ -21,6 +21,7 @@ from etabli.cli import ports
 from etabli.components import child, models, plan, status, supervisor
 from etabli.engines import contract
 from etabli.identity.invitations import FIRST_LINK_FILE
+from etabli.identity.outside import client_secrets
 from etabli.kernel import errors, files, settings
 from etabli.kernel.clock import SystemClock
 from etabli.kernel.processes import ProcessRef, send_signal
@@ -73,6 +74,7 @@ class LocalLab:
             key=options.key,
         )
         with configuration.fixed_at_first_start(self.layout, started) as loaded:
+            self._check_secrets(loaded)
             revisions.refuse_newer(self.layout.database)  # Before anything that runs is touched.
             self._refuse_or_take_over(loaded.lab)
             the_plan = processes.make(self.layout, loaded, environ=self.environ)
@@ -172,6 +174,12 @@ class LocalLab:
 
     def _plan(self) -> models.Plan:
         return plan.load(processes.path(self.layout))
+
+    def _check_secrets(self, loaded: configuration.Configuration) -> None:
+        """Invalid where an outside provider's secret cannot be used: better said here than to who signs in."""
+        if problems := client_secrets.problems(loaded.identity.providers, self.environ):
+            hint = f"or leave that provider out of `{self.layout.settings}` for now"
+            raise errors.Invalid("; ".join(problems), hint=hint)
 
     def _refuse_or_take_over(self, lab: settings.LabSettings) -> None:
         """Conflict where this very version supervises the lab already; another version's supervisor lets go, and we go on."""

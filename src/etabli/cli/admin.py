@@ -8,6 +8,7 @@ from etabli.cli import (
     admin_entry,
     admin_machine,
     admin_people,
+    admin_providers,
     admin_resets,
     admin_services,
     admin_terms,
@@ -25,4 +26,5 @@ def add_to(app: typer.Typer) -> None:
     admin_machine.add_to(admin)
     admin_entry.add_to(admin)
     admin_resets.add_to(admin)
+    admin_providers.add_to(admin)
     admin_terms.add_to(admin)

@@ -9,6 +9,7 @@ from etabli.web.api import admin_backups as backups_api
 from etabli.web.api import admin_entry as entry_api
 from etabli.web.api import admin_machine as machine_api
 from etabli.web.api import admin_people as people_api
+from etabli.web.api import admin_providers as providers_api
 from etabli.web.api import admin_resets as resets_api
 from etabli.web.api import admin_services as services_api
 from etabli.web.api import admin_terms as terms_api
@@ -50,6 +51,7 @@ API = (
     people_api,
     entry_api,
     resets_api,
+    providers_api,
     terms_api,
     services_api,
     machine_api,

@@ -11,6 +11,7 @@ nothing else with it.
 | `directory.py` | where a provider's endpoints and keys are, kept for a while (OpenID Connect Discovery 1.0) |
 | `flow.py` | the way there and back: authorization code, PKCE, state, nonce, RFC 9207 |
 | `id_tokens.py` | what a signed token says, or why it is not believed |
+| `client_secrets.py` | the lab's own secrets there |
 | `github.py` | GitHub, which has OAuth and an API, and no OpenID |
 | `reading.py` | claims → what is said of a person, and whether they may enter |
 | `service.py` | whose account that is: found, linked, made, unlinked |

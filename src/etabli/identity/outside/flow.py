@@ -12,12 +12,11 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from etabli.identity.outside import errors, github, id_tokens, reading
+from etabli.identity.outside import client_secrets, errors, github, id_tokens, reading
 from etabli.identity.outside.calls import Answer, Calls
 from etabli.identity.outside.directory import Directory, Endpoints
 from etabli.identity.outside.models import Button, Claims, Said
@@ -26,7 +25,6 @@ from etabli.kernel import errors as kernel_errors
 from etabli.kernel.clock import Clock
 
 LONGEST_CODE = 4096  # Characters of a code; some providers put a whole token in it.
-LONGEST_SECRET = 1000
 # What is wrong with the lab's own registration, and nothing that the person can do about (RFC 6749 section 5.2).
 REGISTRATION = frozenset(
     {"invalid_client", "unauthorized_client", "incorrect_client_credentials", "redirect_uri_mismatch"}
@@ -172,7 +170,7 @@ class Flow:
         """The lab's secret there, read anew each time; None for a public client. NotAccepted where there is none to be read."""
         settings = self.settings
         if settings.client_secret_file is not None:
-            if problem := await asyncio.to_thread(secret_problem, settings.client_secret_file):
+            if problem := await asyncio.to_thread(client_secrets.problem, settings.client_secret_file):
                 raise self._not_accepted(problem)
             return (await asyncio.to_thread(settings.client_secret_file.read_text)).strip()
         if name := settings.client_secret_env:
@@ -246,17 +244,6 @@ class Flow:
 
     def _not_accepted(self, reason: str) -> errors.NotAccepted:
         return errors.NotAccepted(self.settings.name, reason)
-
-
-def secret_problem(path: Path) -> str | None:
-    """Why the file holds no secret that may be used; None where it does."""
-    try:
-        mode, text = path.stat().st_mode, path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return f"`{path}` cannot be read: put the lab's secret there, for the lab's user alone"
-    if mode & 0o077:
-        return f"`{path}` can be read by others: chmod 600 {path}"
-    return None if 0 < len(text) <= LONGEST_SECRET else f"`{path}` holds no secret: put the lab's secret there, alone"
 
 
 def _word(answer: Answer) -> str:
