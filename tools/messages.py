@@ -20,8 +20,19 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src/etabli"
 FOLDER = SOURCES / "web/messages"
 # Rooms whose errors people meet in pages; the others speak to the operator.
-ROOMS = ("admin", "catalog", "door", "engines", "environments", "identity", "kernel", "mail", "services", "web")
-ROOMS = ("catalog", "door", "engines", "environments", "identity", "kernel", "leaving", "mail", "services", "web")
+ROOMS = (
+    "admin",
+    "catalog",
+    "door",
+    "engines",
+    "environments",
+    "identity",
+    "kernel",
+    "leaving",
+    "mail",
+    "services",
+    "web",
+)
 METHODS = [("**/templates/**.html", "jinja2"), ("**/templates/**.txt", "jinja2"), ("**.py", "python")]
 # Not silent: a template that the extractor cannot read would lose all its messages.
 READ_AS = {"trimmed": "true", "newstyle_gettext": "true", "extensions": "jinja2.ext.do", "silent": "false"}
