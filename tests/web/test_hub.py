@@ -37,6 +37,12 @@ class Reader:
         data = next(line for line in (await self.next()).splitlines() if line.startswith("data: "))
         return {(hint["topic"], hint["subject"]) for hint in json.loads(data.removeprefix("data: "))["hints"]}
 
+    async def row(self) -> str:
+        """The row that the one hint of the next message brings."""
+        data = next(line for line in (await self.next()).splitlines() if line.startswith("data: "))
+        (hint,) = json.loads(data.removeprefix("data: "))["hints"]
+        return str(hint["row"])
+
     async def close(self) -> None:
         await self._messages.aclose()
 
@@ -50,7 +56,9 @@ def hub_of(lab: Lab) -> hubs.Hub:
 async def reader(lab: Lab, session: models.Session, *, after: str | None = None) -> Reader:
     """A stream that is open."""
     hub = hub_of(lab)
-    opened = Reader(hub.follow(session_id=session.id, after=hub.position if after is None else after))
+    opened = Reader(
+        hub.follow(session_id=session.id, language="en", csrf="own", after=hub.position if after is None else after)
+    )
     assert "event: open" in await opened.next()
     return opened
 
@@ -74,6 +82,24 @@ async def test_one_hears_of_ones_own_projects_of_the_lab_and_of_oneself_alone(la
     publish(Event("announcement", "everybody's"))
     assert await stream.hints() == {("service", "hers"), ("notice", "to ada"), ("announcement", "everybody's")}
     await stream.close()
+
+
+async def test_a_services_row_comes_with_its_hint_for_what_the_reader_may_do(lab: Lab, ada: models.User) -> None:
+    bob, prices = await lab.person("Bob Martin", by=ada), await shared(lab, ada)
+    await lab.rooms.identity.projects.set_member(by=ada, project_id=prices, slug=bob.slug, role=models.Role.VIEWER)
+    service = await lab.launched_in(ada, prices, "Index of May")
+    await lab.until(ada, service.id, State.READY)
+    await lab.rooms.services.stop(user_id=ada.id, service_id=service.id)
+    await lab.until(ada, service.id, State.STOPPED)
+    hers, his = [await reader(lab, await session_of(lab, user)) for user in (ada, bob)]
+    await lab.rooms.services.rename(user_id=ada.id, service_id=service.id, name="Index of <June>")
+    seen, looked = await hers.row(), await his.row()
+    assert f'<li id="row-{service.id}"' in seen
+    assert "Index of &lt;June&gt;" in seen
+    assert 'name="csrf" value="own"' in seen
+    assert "<form" not in looked
+    await hers.close()
+    await his.close()
 
 
 async def test_who_comes_back_hears_what_was_missed_and_no_more(lab: Lab, ada: models.User) -> None:
@@ -183,7 +209,7 @@ async def lines() -> AsyncGenerator[str, None]:
 async def test_a_session_that_is_over_opens_no_stream(lab: Lab, ada: models.User, browser: httpx.AsyncClient) -> None:
     session = await session_of(lab, ada)
     await lab.rooms.identity.sessions.end(user_id=ada.id, session_id=session.id)
-    ended = Reader(hub_of(lab).follow(session_id=session.id))
+    ended = Reader(hub_of(lab).follow(session_id=session.id, language="en", csrf="own"))
     assert "event: end" in await ended.next()
     async with lab.browser() as nobody:
         assert (await nobody.get("/live", headers={"Accept": "text/event-stream"})).status_code == 401

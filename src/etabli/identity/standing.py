@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from etabli.identity import models
 from etabli.identity.store import MembershipRow, ProjectRow, SessionRow, UserRow
 from etabli.kernel.clock import Clock
 from etabli.kernel.database import Database
@@ -26,6 +27,7 @@ class Standing:
 
     user_id: str
     projects: Mapping[str, int]  # Id of each project that is not archived → a number that changes as its members do.
+    works: frozenset[str] = frozenset()  # Those of them in which the person works, and does not only look.
 
 
 class Standings:
@@ -72,6 +74,11 @@ class Standings:
             session_id: Standing(
                 user_id=user_id,
                 projects={project: numbers[project] for project, roles in in_project.items() if user_id in roles},
+                works=frozenset(
+                    project
+                    for project, roles in in_project.items()
+                    if user_id in roles and models.Role(roles[user_id]).covers(models.Role.MEMBER)
+                ),
             )
             for session_id, user_id in found.items()
         }

@@ -133,6 +133,10 @@ class Services:
         ground = await self._visible(user_id=user_id, project_id=project_id)
         return await self._rooms.store.of_project(ground.project_id)
 
+    async def of_lab(self, *, service_id: str) -> models.Service | None:
+        """One service, asked by the lab itself for people whom it knows to be in its project; None where it is deleted."""
+        return await self._rooms.store.get(service_id)
+
     async def recent(self, *, user_id: str) -> tuple[models.Service, ...]:
         """Services of all projects of a person, what changed last first; at most store.MOST_RECENT, for searching."""
         return await self._rooms.store.recent(await self._rooms.people.projects(user_id=user_id))

@@ -68,6 +68,7 @@ from etabli.web.pages import live as live_pages
 from etabli.web.pages import search as search_pages
 from etabli.web.rendering import Renderer
 from etabli.web.rooms import Rooms
+from etabli.web.rows import Rows
 
 PAGES = (
     home,
@@ -131,10 +132,11 @@ def create(rooms: Rooms) -> FastAPI:
     app.state.measures = measures.Measures(rooms.clock)
     rooms.events.subscribe(app.state.measures.hear)
     app.state.assets = files
-    app.state.hub = Hub(events=rooms.events, standings=rooms.identity.standings)
     app.state.renderer = Renderer(
         lab=rooms.lab, clock=rooms.clock, assets=files, branding=rooms.branding, classes=rooms.identity.projects.classes
     )
+    rows = Rows(services=rooms.services, renderer=app.state.renderer)
+    app.state.hub = Hub(events=rooms.events, standings=rooms.identity.standings, rows=rows)
     for room in PAGES:
         app.include_router(room.router)
     app.state.renderer.know(route.path for room in PAGES for route in room.router.routes if "GET" in route.methods)

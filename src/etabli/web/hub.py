@@ -1,8 +1,9 @@
-"""The live stream of each browser: small hints of what changed, of what this session may see, and nothing else.
+"""The live stream of each browser: small hints of what changed, of what this session may see.
 
 A hint names a thing, never what it is now: pages ask for themselves again, each with its own rights, and an answer that is the same
-costs nothing to send (`shell.page`). One listener on the bus serves every stream. A reader that is slow, or was away for longer than
-the last KEPT events, is told to look at everything: a stream holds at most MOST_PENDING hints, and the portal's memory is bounded.
+costs nothing to send (`shell.page`). One on a service also brings its row (`rows`), which is what most pages show of it. One listener
+on the bus serves every stream. A reader that is slow, or was away for longer than the last KEPT events, is told to look at everything:
+a stream holds at most MOST_PENDING hints, and the portal's memory is bounded.
 
 What a session may see is asked again when a table of `identity.standing` was written to, for all streams in two queries; nothing is
 polled. A stream whose session stands no more says so and ends.
@@ -21,13 +22,15 @@ from etabli.identity.standing import TOPIC as PEOPLE
 from etabli.identity.standing import Standing, Standings
 from etabli.kernel import ids
 from etabli.kernel.events import Event, Events
-from etabli.web import live
+from etabli.web import live, rows
+from etabli.web.rows import Reader, Rows
 
 log = structlog.get_logger()
 
 KEPT = 1024  # Events that a stream that comes back may have missed.
 MOST_PENDING = 64  # Hints that wait for one reader; past that, it looks at everything.
 GATHER_SECONDS = 0.05  # Changes come in bursts; one message tells them.
+MOST_GATHER_SECONDS = 0.2  # Where two hundred hear each change, messages themselves are the cost.
 STILL_HERE_SECONDS = 15.0
 SPREAD_MS = 8  # What one page's look costs the portal, about: those who hear the same hint look one after the other.
 LONGEST_SPREAD_MS = 5_000
@@ -50,8 +53,9 @@ class Numbered:
 class Hub:
     """Every stream of this portal."""
 
-    def __init__(self, *, events: Events, standings: Standings) -> None:
+    def __init__(self, *, events: Events, standings: Standings, rows: Rows) -> None:
         self._standings = standings
+        self._rows = rows
         self._streams: set[Stream] = set()
         self._guards: set[Stream] = set()  # Of streams that are not hints.
         self._kept: deque[Numbered] = deque(maxlen=KEPT)
@@ -74,8 +78,11 @@ class Hub:
         """How many streams are open."""
         return len(self._streams)
 
-    async def follow(self, *, session_id: str, after: str = "") -> AsyncGenerator[str, None]:
-        """The messages of one browser's stream, from `after` (a position) on, until its session ends or its reader goes away."""
+    async def follow(self, *, session_id: str, language: str, csrf: str, after: str = "") -> AsyncGenerator[str, None]:
+        """The messages of one browser's stream, from `after` (a position) on, until its session ends or its reader goes away.
+
+        Rows are in `language`, and their forms carry `csrf`.
+        """
         stream = await self._begin(session_id, among=self._streams)
         if stream is None:
             yield _ENDED
@@ -83,8 +90,14 @@ class Hub:
         self._catch_up(stream, after)
         try:
             yield f"id: {self.position}\nevent: open\ndata:\n\n"
-            async for content in stream.contents():
-                yield content if content in (_ENDED, live.STILL_HERE) else f"id: {self.position}\n{content}"
+            async for taken in stream.batches():
+                position = self.position  # Rows take a moment: what happens meanwhile is for the next message.
+                yield (
+                    f"id: {position}\n{await self._message(taken, stream, language, csrf)}"
+                    if taken
+                    else live.STILL_HERE
+                )
+            yield _ENDED
         finally:
             self._streams.discard(stream)
 
@@ -120,6 +133,19 @@ class Hub:
                 left.cancel()
                 self._guards.discard(guard)
             await messages.aclose()
+
+    async def _message(self, taken: "Batch", stream: "Stream", language: str, csrf: str) -> str:
+        if taken.is_everything:
+            return live.message('{"everything":true}')
+        hints: list[dict[str, object]] = []
+        for (topic, subject, project), version in taken.hints.items():
+            hint: dict[str, object] = {"topic": topic, "subject": subject, "project": project, "version": version}
+            if topic == rows.TOPIC and project is not None:
+                reader = Reader(language=language, works=project in stream.standing.works)
+                hint["row"] = await self._rows.html(service_id=subject, version=version, reader=reader)
+            hints.append(hint)
+        text = json.dumps({"hints": hints, "within": taken.within}, separators=(",", ":"), ensure_ascii=False)
+        return live.message(text.replace(rows.TOKEN_PLACE, csrf))
 
     def _catch_up(self, stream: "Stream", after: str) -> None:
         portal, _, number = after.rpartition("-")
@@ -230,31 +256,30 @@ class Stream:
         self._arrived.set()
         self._stood.set()
 
-    async def contents(self) -> AsyncGenerator[str, None]:
-        """Messages as they come, without their number."""
+    async def batches(self) -> "AsyncGenerator[Batch | None, None]":
+        """What there is to tell, as it comes; None where nothing came for a while. It ends with the session."""
         while not self._is_over:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), STILL_HERE_SECONDS)
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(max(GATHER_SECONDS, min(MOST_GATHER_SECONDS, self._within / 8_000)))
             if self._is_over:
-                break
+                return
             yield self._take()
-        yield _ENDED
 
-    def _take(self) -> str:
+    def _take(self) -> "Batch | None":
         self._arrived.clear()
-        pending, self._pending = self._pending, {}
-        within, self._within = self._within, 0
-        if self._is_everything:
-            self._is_everything = False
-            return live.message('{"everything":true}')
-        if not pending:
-            return live.STILL_HERE
-        hints = [
-            {"topic": topic, "subject": subject, "project": project, "version": version}
-            for (topic, subject, project), version in pending.items()
-        ]
-        return live.message(json.dumps({"hints": hints, "within": within}, separators=(",", ":")))
+        taken = Batch(self._pending, self._within, self._is_everything)
+        self._pending, self._within, self._is_everything = {}, 0, False
+        return taken if taken.hints or taken.is_everything else None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What waits for a reader, taken at once."""
+
+    hints: Mapping[tuple[str, str, str | None], int]  # Topic, subject and project → version.
+    within: int  # Milliseconds in which pages ask again.
+    is_everything: bool
 
 
 _ENDED = "event: end\ndata:\n\n"

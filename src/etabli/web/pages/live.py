@@ -26,4 +26,6 @@ async def follow(
     session_id = found.session_id
     if not hmac.compare_digest(tag.encode(), found.live_tag.encode()):
         raise problems.SignInNeeded()
-    return live.response(hub.follow(session_id=session_id, after=after[:LONGEST_POSITION]))
+    return live.response(
+        hub.follow(session_id=session_id, language=found.language, csrf=found.csrf, after=after[:LONGEST_POSITION])
+    )

@@ -159,26 +159,30 @@
   };
 
   const sayings = () => new Map([...document.querySelectorAll("[data-live] [data-say], [data-live][data-say]")].map((one) => [one.id, one.dataset.say]));
-  const replace = (page) => {
+  const change = (work) => {
     const before = sayings();
     const focused = document.activeElement?.id;
-    for (const place of document.querySelectorAll("[data-live][id]")) {
-      const now = page.getElementById(place.id);
-      if (now) morph(place, now);
-    }
+    work();
     if (focused && document.activeElement === document.body) byId(focused)?.focus({ preventScroll: true });
-    const title = page.querySelector("main")?.dataset.title;
-    if (title) document.title = title;
     const after = sayings();
     announce([...after].filter(([id, said]) => before.get(id) !== said).map(([, said]) => said).slice(0, 3).join(". "));
     document.dispatchEvent(new CustomEvent("etabli:changed"));
   };
+  const replace = (page) => change(() => {
+    for (const place of document.querySelectorAll("[data-live][id]")) {
+      const now = page.getElementById(place.id);
+      if (now) morph(place, now);
+    }
+    const title = page.querySelector("main")?.dataset.title;
+    if (title) document.title = title;
+  });
 
   // The page asked for again: one question at a time, none while nobody looks.
   let etag = "";
   let timer = 0;
   let isAsking = false;
   let isStale = false;
+  let isDue = false; // Something changed while it was being asked.
   let isOver = false;
   let isRestored = false; // Taken out of the browser's memory, where a page outlives its session.
   const over = () => {
@@ -191,7 +195,8 @@
   const ask = async () => {
     timer = 0;
     if (isOver || still || !document.querySelector("[data-live]")) return;
-    if (document.hidden || isAsking) { isStale = true; return; }
+    if (document.hidden) { isStale = true; return; }
+    if (isAsking) { isDue = true; return; }
     isAsking = true;
     isStale = false;
     try {
@@ -207,14 +212,34 @@
     } catch { isStale = true; }
     isAsking = false;
     isRestored = false;
-    if (isStale && !document.hidden) soon(AGAIN_MS);
+    if (isDue) soon(0);
+    else if (isStale && !document.hidden) soon(AGAIN_MS);
+    isDue = false;
   };
   const soon = (within) => { if (!timer) timer = setTimeout(ask, Math.random() * within); };
-  const concerns = ({ topic, subject, project }) => [...document.querySelectorAll("[data-live]")].some((place) =>
+  const concerned = ({ topic, subject, project }) => [...document.querySelectorAll("[data-live]")].filter((place) =>
     place.dataset.live.split(/\s+/).some((token) => {
       const [, wantedTopic, wantedSubject, wantedProject] = /^([^:@]+)(?::([^@]+))?(?:@(.+))?$/.exec(token) ?? [];
       return wantedTopic === topic && (!wantedSubject || wantedSubject === subject) && (!wantedProject || wantedProject === project);
     }));
+
+  // What a hint brings is put in its place; whether that is all that the page shows of it.
+  const take = (hint, places) => {
+    if (document.hidden || !hint.row) return false;
+    const row = new DOMParser().parseFromString(hint.row, "text/html").querySelector("[id]");
+    const here = byId(row.id);
+    if (!here) return false;
+    change(() => morph(here, row));
+    etag = ""; // Of the page as it was asked for last.
+    return places.every((place) => place.contains(here));
+  };
+  const heed = (hints, within) => {
+    const left = hints.filter((hint) => {
+      const places = concerned(hint);
+      return places.length && !take(hint, places);
+    });
+    if (left.length) soon(within);
+  };
 
   let lostTimer = 0;
   const hear = (message) => {
@@ -227,7 +252,7 @@
       if (isStale) soon(200);
     }
     if (message.everything) soon(500);
-    else if (message.hints?.some(concerns)) soon(message.within);
+    else if (message.hints && !still && !isOver) heed(message.hints, message.within);
     document.documentElement.dataset.live = message.state ?? document.documentElement.dataset.live ?? "open";
   };
 
