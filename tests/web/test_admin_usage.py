@@ -107,7 +107,7 @@ async def test_html_and_scripts_are_shown_as_what_they_are(
     page = (await browser.get("/services")).text
     assert "<script>alert" not in page
     assert 'href="javascript' not in page
-    assert "<img" not in page.partition('<aside class="band')[2].partition("</aside>")[0]
+    assert "<img" not in page.partition('class="bands"')[2].partition("</section>")[0]
 
 
 async def test_the_api_announces_changes_and_takes_back(lab: Lab, ada: models.User, browser: httpx.AsyncClient) -> None:
