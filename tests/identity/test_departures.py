@@ -68,3 +68,31 @@ async def test_what_is_old_is_forgotten_and_no_more(lab: Lab, admin: models.User
         lab.clock.jump(timedelta(hours=1))
     await lab.identity.departures.forget(project_id=project.id, before=lab.clock.now() - timedelta(minutes=90))
     assert await listed(lab, project) == [(people[1].id, None)]
+
+
+async def test_an_archived_project_lets_nobody_write_and_an_opened_one_lets_them_again(
+    lab: Lab, admin: models.User, project: models.Project
+) -> None:
+    bob, eve = await lab.person("Bob", by=admin), await lab.person("Eve", by=admin)
+    for person, role in ((bob, Role.MEMBER), (eve, Role.VIEWER)):
+        await lab.identity.projects.set_member(by=admin, project_id=project.id, slug=person.slug, role=role)
+    await lab.identity.projects.archive(by=admin, project_id=project.id)
+    assert set(await listed(lab, project)) == {(admin.id, Role.VIEWER), (bob.id, Role.VIEWER)}
+    for person in (admin, bob, eve):
+        claims = await lab.identity.issuer.person(person.id)
+        assert (claims["groups"], claims["reader_groups"]) == ([], [project.slug])
+    await lab.identity.projects.reopen(by=admin, project_id=project.id)
+    assert await listed(lab, project) == []
+    assert (await lab.identity.issuer.person(bob.id))["groups"] == [project.slug]
+
+
+async def test_who_is_suspended_is_on_the_list_of_each_of_their_projects_until_they_are_let_in_again(
+    lab: Lab, admin: models.User, project: models.Project
+) -> None:
+    bob = await lab.person("Bob", by=admin)
+    own = await lab.identity.projects.personal(user_id=bob.id)
+    await lab.identity.projects.set_member(by=admin, project_id=project.id, slug=bob.slug, role=Role.MEMBER)
+    await lab.identity.people.suspend(by=admin, user_id=bob.id)
+    assert [await listed(lab, one) for one in (project, own)] == [[(bob.id, None)], [(bob.id, None)]]
+    await lab.identity.people.restore(by=admin, user_id=bob.id)
+    assert [await listed(lab, one) for one in (project, own)] == [[], []]

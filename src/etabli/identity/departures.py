@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from etabli.identity import models
-from etabli.identity.store import DepartureRow
+from etabli.identity.store import DepartureRow, MembershipRow
 from etabli.kernel.database import Database
 
 
@@ -36,6 +36,31 @@ class Departures:
             await session.execute(
                 delete(DepartureRow).where(DepartureRow.project_id == project_id, DepartureRow.at < before)
             )
+
+
+async def note_all(session: AsyncSession, *, project_id: str, after: models.Role | None, now: datetime) -> None:
+    """Write down for everybody in a project that they may do at most that there; None: each as their own role says again."""
+    members = select(MembershipRow.user_id, MembershipRow.role).where(MembershipRow.project_id == project_id)
+    for user_id, text in (await session.execute(members)).all():
+        role = models.Role(text)
+        await note(
+            session,
+            project_id=project_id,
+            user_id=user_id,
+            before=role,
+            after=role if after is None else after,
+            now=now,
+        )
+
+
+async def note_person(session: AsyncSession, *, user_id: str, is_out: bool, now: datetime) -> None:
+    """Write down that a person may do nothing in any of their projects, their own too, or again what they may."""
+    memberships = select(MembershipRow.project_id, MembershipRow.role).where(MembershipRow.user_id == user_id)
+    for project_id, text in (await session.execute(memberships)).all():
+        role = models.Role(text)
+        await note(
+            session, project_id=project_id, user_id=user_id, before=role, after=None if is_out else role, now=now
+        )
 
 
 async def note(

@@ -2,7 +2,7 @@
 
 A token says who (`sub`, `preferred_username`: the slug, which policies use as it is, so it is checked once more here), for whom
 (`aud`) and until when. `groups` are the shared projects where a person may work: policies over it grant writing; `reader_groups` are
-those where they may only read. A project's token speaks for the project alone and has no groups.
+those where they may only read, archived ones among them. A project's token speaks for the project alone and has no groups.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,8 +93,9 @@ class Issuer:
                 raise errors.Forbidden("this account is suspended", hint="ask an administrator of the lab")
             shared = [
                 access
-                for access in await queries.accesses(session, user_id)
-                if access.project.kind is models.ProjectKind.SHARED
+                for archived in (False, True)
+                for access in await queries.accesses(session, user_id, archived=archived)
+                if access.project.is_shared
             ]
         return {
             "sub": user.id,
@@ -112,9 +113,7 @@ class Issuer:
 
 
 def _slugs(accesses: Sequence[models.Access], *, writing: bool) -> list[str]:
-    return sorted(
-        ids.check_slug(access.project.slug) for access in accesses if access.role.covers(models.Role.MEMBER) is writing
-    )
+    return sorted(ids.check_slug(access.project.slug) for access in accesses if access.may_work is writing)
 
 
 def _not_good() -> errors.Forbidden:

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from etabli.identity import accounts, errors, limits, models, queries
+from etabli.identity import accounts, departures, errors, limits, models, queries
 from etabli.identity.factor_store import PasskeyRow
 from etabli.identity.passwords import Passwords
 from etabli.identity.store import UserRow
@@ -146,6 +146,7 @@ class People:
                 )
             row.disabled_at = row.disabled_at or now
             await queries.end_sessions(session, user_id, now=now)
+            await departures.note_person(session, user_id=user_id, is_out=True, now=now)
             log.info("person suspended", user=user_id, by=by.id)
             return row.read()
 
@@ -155,6 +156,7 @@ class People:
         async with self._database.session() as session:
             row = await _row(session, user_id)
             row.disabled_at = None
+            await departures.note_person(session, user_id=user_id, is_out=False, now=self._clock.now())
             log.info("person restored", user=user_id, by=by.id)
             return row.read()
 

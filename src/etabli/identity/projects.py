@@ -128,7 +128,9 @@ class Projects:
         """Close a shared project that `by` owns: it can be read, no more worked in. Its services' tokens buy nothing meanwhile."""
         async with self._database.session() as session:
             row = await owned_shared(session, by=by, project_id=project_id)
-            row.archived_at = self._clock.now()
+            now = self._clock.now()
+            row.archived_at = now
+            await departures.note_all(session, project_id=project_id, after=models.Role.VIEWER, now=now)
             closed = row.read()
         log.info("project archived", project=project_id, by=by.id)
         return closed
@@ -143,6 +145,7 @@ class Projects:
                 raise _forbidden(models.Role.OWNER)
             row = await session.get_one(ProjectRow, project_id)
             row.archived_at = None
+            await departures.note_all(session, project_id=project_id, after=None, now=self._clock.now())
             opened = row.read()
         log.info("project reopened", project=project_id, by=by.id)
         return opened
