@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from etabli.identity import models
+from etabli.identity import grants, models
 from etabli.identity.models import Role
+from etabli.identity.outside.settings import ProjectRule
 from tests.identity.lab import Lab
 
 
@@ -96,3 +97,14 @@ async def test_who_is_suspended_is_on_the_list_of_each_of_their_projects_until_t
     assert [await listed(lab, one) for one in (project, own)] == [[(bob.id, None)], [(bob.id, None)]]
     await lab.identity.people.restore(by=admin, user_id=bob.id)
     assert [await listed(lab, one) for one in (project, own)] == [[], []]
+
+
+async def test_who_loses_the_group_that_let_them_in_is_on_the_list(lab: Lab, admin: models.User) -> None:
+    bob = await lab.person("Bob", by=admin)
+    rules = [ProjectRule(group="prices", project="prices", role=Role.MEMBER)]
+    for groups in (["prices"], []):
+        async with lab.database.session() as session:
+            await grants.apply(
+                session, user_id=bob.id, provider_id="insee", rules=rules, groups=groups, now=lab.clock.now()
+            )
+    assert [[one.user_id for one in rows] for rows in (await lab.identity.departures.all()).values()] == [[bob.id]]

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from etabli.identity import accounts, models, queries
+from etabli.identity import accounts, departures, models, queries
 from etabli.identity.models import Role
 from etabli.identity.outside.settings import ProjectRule
 from etabli.identity.outside.store import GrantRow, RuleProjectRow
@@ -146,6 +146,7 @@ async def _set_membership(
 ) -> None:
     if role is before:
         return
+    await departures.note(session, project_id=project_id, user_id=user_id, before=before, after=role, now=now)
     if before is None and role is not None:
         session.add(MembershipRow(user_id=user_id, project_id=project_id, role=role.value, created_at=now))
     else:
