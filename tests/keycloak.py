@@ -29,6 +29,10 @@ START_SECONDS = 240.0  # Of a machine whose cores are busy, and of the first tim
 HEAP = "-Xms64m -Xmx512m"
 
 
+class NotToBeHad(Exception):
+    """Maven Central cannot be reached from here: a test says that it is left out."""
+
+
 @dataclass(frozen=True)
 class Keycloak:
     """A realm that answers, whose `grace` is in `/statistics/prices`."""
@@ -51,12 +55,18 @@ class Keycloak:
         return answer
 
 
-@contextmanager
-def running() -> Iterator[Keycloak]:
-    """Keycloak with its realm, ended in the end."""
+def fetched() -> Path:
+    """Where Keycloak is kept, ready to be copied; made where it is not. NotToBeHad where it cannot be fetched."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "etabli-tests" / f"keycloak-{VERSION}"
     if not (cache / "ready").exists():
         _install(cache)
+    return cache
+
+
+@contextmanager
+def running() -> Iterator[Keycloak]:
+    """Keycloak with its realm, ended in the end. NotToBeHad where it cannot be fetched."""
+    cache = fetched()
     with tempfile.TemporaryDirectory(prefix="etb-kc-", dir="/tmp") as folder:
         made = Path(folder) / "keycloak"
         made.mkdir()
@@ -74,7 +84,9 @@ def _install(cache: Path) -> None:
     cache.mkdir(parents=True)
     artifact = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:zip"
     fetch = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={cache}"]
-    subprocess.run(fetch, check=True, cwd=cache, capture_output=True)
+    done = subprocess.run(fetch, check=False, cwd=cache, capture_output=True, text=True)
+    if done.returncode:
+        raise NotToBeHad(f"Keycloak could not be fetched: {done.stdout[-300:].strip()}")
     archive = cache / f"keycloak-quarkus-dist-{VERSION}.zip"
     with zipfile.ZipFile(archive) as whole:
         whole.extractall(cache)

@@ -23,6 +23,10 @@ SEEN = {"en": ("Sign in with Institut", "Create my account"), "fr": ("Se connect
 def keycloak() -> Iterator[Keycloak]:
     if missing := [name for name in ("java", "mvn") if shutil.which(name) is None]:
         pytest.skip(f"Keycloak needs {' and '.join(missing)}: apt-get install default-jre-headless maven")
+    try:
+        keycloaks.fetched()
+    except keycloaks.NotToBeHad as error:
+        pytest.skip(str(error))
     with keycloaks.running() as made:
         yield made
 
