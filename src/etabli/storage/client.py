@@ -97,21 +97,24 @@ class Client:
         document = ElementTree.fromstring(answer.content)
         return all(document.find(f"{{{XMLNS}}}{name}") is None for name in ("Version", "DeleteMarker"))
 
-    async def size(self, bucket: str) -> tuple[int, int]:
-        """Objects and bytes of a bucket, as they stand; older versions are not counted. None and none where there is no bucket."""
+    async def size(self, bucket: str, *, page: int = 1000) -> tuple[int, int]:
+        """Objects and bytes of a bucket, as they stand; older versions are not counted. None and none where there is no bucket.
+
+        `page` is how many are asked for at once.
+        """
         objects, size, token = 0, 0, ""
         while True:
-            query = {"list-type": "2", "max-keys": "1000"} | ({"continuation-token": token} if token else {})
+            query = {"list-type": "2", "max-keys": str(page)} | ({"continuation-token": token} if token else {})
             try:
                 answer = await self._call("GET", f"/{bucket}", query=query)
             except errors.StoreRefused as error:
                 if error.code == "NoSuchBucket":
                     return 0, 0
                 raise
-            page = ElementTree.fromstring(answer.content)
-            sizes = [int(one.text or 0) for one in page.iter(f"{{{XMLNS}}}Size")]
+            document = ElementTree.fromstring(answer.content)
+            sizes = [int(one.text or 0) for one in document.iter(f"{{{XMLNS}}}Size")]
             objects, size = objects + len(sizes), size + sum(sizes)
-            token = page.findtext(f"{{{XMLNS}}}NextContinuationToken") or ""
+            token = document.findtext(f"{{{XMLNS}}}NextContinuationToken") or ""
             if not token:
                 return objects, size
 
@@ -150,7 +153,9 @@ class Client:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        url = f"{self._origin}{path}" + (f"?{urlencode(query)}" if query else "")
+        # A space in a query is signed as %20, not as a plus (SigV4, "UriEncode").
+        asked = "?" + urlencode(query, quote_via=quote, safe="") if query else ""
+        url = f"{self._origin}{path}{asked}"
         signed = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
         S3SigV4Auth(self._signing_keys(), "s3", self._region).add_auth(signed)
         return await self._send(httpx.Request(method, url, headers=dict(signed.headers.items()), content=body))
