@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc.jwk import OctKey, RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 SECRET = "the lab's secret: there & then"
@@ -100,6 +100,7 @@ class Provider:
         return Starlette(
             routes=[
                 Route("/realm/.well-known/openid-configuration", self._discovery),
+                Route("/realm/authorize", self._authorize),
                 Route("/realm/keys", self._keys),
                 Route("/realm/token", self._token, methods=["POST"]),
                 Route("/realm/userinfo", self._userinfo),
@@ -119,6 +120,11 @@ class Provider:
             "authorization_response_iss_parameter_supported": True,
         }
         return JSONResponse({**document, **self.discovery})
+
+    async def _authorize(self, request: Request) -> Response:
+        """Whoever comes is signed in here already, and sent back at once."""
+        back = urlsplit(request.query_params["redirect_uri"])
+        return RedirectResponse(f"{back.scheme}://{back.netloc}{self.answer(str(request.url))}", status_code=302)
 
     async def _keys(self, _request: Request) -> Response:
         self.jwks_asked += 1

@@ -256,3 +256,8 @@ def test_a_full_project_is_told_from_a_conflict() -> None:
     told = client.error_of(httpx.Response(answer.status_code, content=bytes(answer.body)))
     assert (type(told), told.message, told.hint) == (errors.QuotaExceeded, "the project is full", "stop one")
     assert app.EXIT_STATUS[errors.QuotaExceeded] != app.EXIT_STATUS[errors.Conflict]
+
+
+async def test_outside_providers_are_tried(terminal: Terminal) -> None:
+    said = await terminal.type("admin", "providers", "check")
+    assert (said.status, said.err) == (0, "")
