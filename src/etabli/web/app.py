@@ -157,7 +157,7 @@ def create(rooms: Rooms) -> FastAPI:
     app.add_exception_handler(errors.EtabliError, _on_error)
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
-    shared.describe_security(app)
+    shared.describe(app)
     app.add_middleware(audited.AuditLog)
     app.add_middleware(
         walls.Walls, origin=rooms.lab.origin, services_domain=rooms.lab.services_domain, refuse=_Refusal(app)
@@ -220,8 +220,17 @@ def _as_ours(request: Request, raised: Exception) -> errors.EtabliError:
     if isinstance(raised, errors.EtabliError):
         return raised
     if isinstance(raised, HTTPException):
-        return problems.from_http(raised)
+        error = problems.from_http(raised)
+        return _with_every_method(request, error) if isinstance(error, problems.WrongMethod) else error
     if isinstance(raised, RequestValidationError):
         fields = {".".join(map(str, item["loc"][1:])): str(item["msg"]) for item in raised.errors()}
         return errors.Invalid("a value is wrong", hint="see each field", fields=fields)
     return problems.record(request, raised)
+
+
+def _with_every_method(request: Request, error: problems.WrongMethod) -> problems.WrongMethod:
+    """The router names the methods of one of the routes that share an address; `Allow` must name those of all."""
+    app: FastAPI = request.app
+    template = access.route_of(request.scope)
+    described = app.openapi()["paths"].get(template, {})
+    return problems.WrongMethod(", ".join(sorted(name.upper() for name in described)) or error.allowed)

@@ -65,6 +65,14 @@ class GateClosed(errors.Forbidden):
         self.page = page
 
 
+class WrongMethod(errors.Refused):
+    """There is such a place, and this is not what one does there (RFC 9110, 15.5.6). `allowed` is what `Allow` says."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__("this address is not asked that way", hint="the API's description says how")
+        self.allowed = allowed
+
+
 class Unforeseen(errors.EtabliError):
     """A mistake of ours."""
 
@@ -79,6 +87,8 @@ def status_of(error: errors.EtabliError) -> int:
     """The HTTP status of an error."""
     if isinstance(error, SignInNeeded):
         return 401
+    if isinstance(error, WrongMethod):
+        return HTTPStatus.METHOD_NOT_ALLOWED
     return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
 
 
@@ -111,6 +121,8 @@ def headers_of(error: errors.EtabliError) -> dict[str, str]:
     """`Retry-After` where later may work; what would let the program in where it was not (RFC 6750, 3)."""
     if isinstance(error, errors.Unavailable):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
+    if isinstance(error, WrongMethod):
+        return {"Allow": error.allowed}
     if isinstance(error, SignInNeeded):
         return {"WWW-Authenticate": 'Bearer realm="etabli"'}
     if isinstance(error, identity_errors.WrongToken):
@@ -125,7 +137,9 @@ def from_http(error: HTTPException) -> errors.EtabliError:
     """What the router itself refuses, as an error of ours."""
     if isinstance(error.__cause__, errors.EtabliError):
         return error.__cause__  # Raised while the body was read.
-    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return WrongMethod((error.headers or {}).get("Allow", ""))
+    if error.status_code == HTTPStatus.NOT_FOUND:
         return errors.NotFound("there is no such page")
     return errors.Invalid("this request cannot be read")
 

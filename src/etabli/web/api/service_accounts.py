@@ -21,7 +21,9 @@ class AccountRequest(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    name: str = Field(max_length=100, description="1 to 30 of a-z, 0-9 and single dashes; never used again.")
+    name: str = Field(
+        pattern=r"^[a-z0-9](-?[a-z0-9]){0,29}$", description="1 to 30 of a-z, 0-9 and single dashes; never used again."
+    )
     role: models.Role = Field(default=models.Role.MEMBER, description="`viewer` or `member`.")
 
 
@@ -30,8 +32,8 @@ class AccountTokenRequest(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    name: str = Field(max_length=1000, description="What it is for.")
-    days: int = Field(default=90, description="How long it lives; the lab has a limit.")
+    name: str = Field(min_length=1, max_length=1000, description="What it is for.")
+    days: int = Field(default=90, ge=1, le=3650, description="How long it lives; the lab has a limit.")
 
 
 class AccountAnswer(answers.Answer):

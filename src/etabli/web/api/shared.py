@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from etabli.identity import errors, models
 from etabli.identity.token_models import Scope
-from etabli.web import gates, visitors, walls
+from etabli.web import gates, problems, visitors, walls
 from etabli.web.api import answers
 from etabli.web.visitors import Visitor
 
@@ -108,13 +108,16 @@ async def project_of(request: Request, found: Visitor, slug: str | None) -> mode
     return access
 
 
-def describe_security(app: FastAPI) -> None:
-    """Say in the API's description how a request proves who it is of (OpenAPI 3.1, 4.8.27)."""
+def describe(app: FastAPI) -> None:
+    """Say in the API's description what FastAPI does not: how a request proves who it is of (OpenAPI 3.1, 4.8.27), and that all
+    that is refused is `problem+json` (RFC 9457), wrong bodies included.
+    """
     described = app.openapi
 
-    def with_security() -> dict[str, Any]:
+    def whole() -> dict[str, Any]:
         schema = described()
-        schema.setdefault("components", {})["securitySchemes"] = {
+        parts = schema.setdefault("components", {})
+        parts["securitySchemes"] = {
             "token": {
                 "type": "http",
                 "scheme": "bearer",
@@ -122,9 +125,14 @@ def describe_security(app: FastAPI) -> None:
             },
             "session": {"type": "apiKey", "in": "cookie", "name": visitors.SESSION_COOKIE},
         }
+        for name in ("HTTPValidationError", "ValidationError"):
+            parts.get("schemas", {}).pop(name, None)
+        for path in schema.get("paths", {}).values():
+            for operation in path.values():
+                _describe_problems(operation["responses"])
         return schema
 
-    app.openapi = with_security  # type: ignore[method-assign] # As FastAPI's documentation has it.
+    app.openapi = whole  # type: ignore[method-assign] # As FastAPI's documentation has it.
 
 
 def _check_scope(given: tuple[Scope, ...], taken: tuple[Scope, ...]) -> None:
@@ -136,3 +144,10 @@ def _check_scope(given: tuple[Scope, ...], taken: tuple[Scope, ...]) -> None:
             hint="make a token that has it, in your account",
             scope=taken[0],
         )
+
+
+def _describe_problems(responses: dict[str, Any]) -> None:
+    responses.pop("422", None)  # FastAPI's own; ours is among 4XX.
+    for status, response in responses.items():
+        if status[0] in "45":
+            response["content"] = {problems.MEDIA_TYPE: next(iter(response["content"].values()))}

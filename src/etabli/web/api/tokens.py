@@ -19,9 +19,9 @@ class TokenRequest(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    name: str = Field(description="What it is for.")
-    scopes: list[Scope] = Field(description="What it may do.", max_length=len(Scope))
-    days: int = Field(default=90, description="How long it lives; the lab has a limit.")
+    name: str = Field(min_length=1, max_length=1000, description="What it is for.")
+    scopes: list[Scope] = Field(description="What it may do.", min_length=1, max_length=len(Scope))
+    days: int = Field(default=90, ge=1, le=3650, description="How long it lives; the lab has a limit.")
 
 
 class TokenAnswer(answers.Answer):
