@@ -1,11 +1,16 @@
 """Coming in and going out."""
 
+import asyncio
+from pathlib import Path
+
 import httpx
 import pytest
 
 from etabli.identity import keys, models
+from etabli.identity.passwords import QUEUE
+from etabli.identity.settings import IdentitySettings
 from etabli.web import visitors
-from tests.web.lab import PASSWORD, Lab, csrf
+from tests.web.lab import PASSWORD, Lab, csrf, opened
 
 
 async def signed_in(
@@ -143,3 +148,26 @@ async def test_the_language_follows_the_account_then_the_browser(lab: Lab, ada: 
         await client.post("/language", data={"csrf": csrf(page.text), "language": "fr", "next": "/account"})
         page = await client.get("/account")
     assert "Votre nom" in page.text
+
+
+# Hashes that take their time, and limits that one person who stands for a crowd does not meet.
+SLOW = IdentitySettings(
+    hash_memory_kib=32768, hash_passes=1, pair_failures=999, account_failures=999, address_failures=999
+)
+
+
+async def test_a_crowd_that_signs_in_at_once_is_bounded_and_others_pages_come_meanwhile(tmp_path: Path) -> None:
+    async with opened(tmp_path, people=SLOW) as lab:
+        ada = await lab.admin()
+        async with lab.browser() as client, lab.browser(await lab.token(ada)) as working:
+            form = {"csrf": csrf((await client.get("/sign-in")).text), "login": ada.slug, "password": PASSWORD}
+            crowd = [asyncio.create_task(client.post("/sign-in", data=form)) for _ in range(QUEUE + 20)]
+            await asyncio.sleep(0)
+            page = await working.get("/services")
+            assert not all(one.done() for one in crowd)
+            answers = await asyncio.gather(*crowd)
+    assert page.status_code == 200
+    refused = [one for one in answers if one.status_code == 503]
+    assert refused
+    assert all(int(one.headers["retry-after"]) >= 1 for one in refused)
+    assert {one.status_code for one in answers} == {303, 503}

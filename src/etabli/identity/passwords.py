@@ -7,7 +7,7 @@ the next is told to come back rather than held.
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -48,20 +48,27 @@ class Passwords:
         """The argon2id hash of a password that has no `problem`."""
         return await self._in_turn(lambda: self._hash(password))
 
-    async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether `password` is the one behind `stored`. With nothing stored, the same work is done in vain."""
+    async def verify(
+        self, stored: str | None, password: str, *, first: Callable[[], Awaitable[None]] | None = None
+    ) -> bool:
+        """Whether `password` is the one behind `stored`. With nothing stored, the same work is done in vain.
+
+        `first` is awaited once there is a place in the queue: whoever is told to come back has not been counted as an attempt.
+        """
         if len(password) > LONGEST:
+            if first is not None:
+                await first()
             return False
         if stored is None:
-            await self._in_turn(lambda: self._hash(password))
+            await self._in_turn(lambda: self._hash(password), first)
             return False
-        return await self._in_turn(lambda: self._verify(stored, password))
+        return await self._in_turn(lambda: self._verify(stored, password), first)
 
     def is_outdated(self, stored: str) -> bool:
         """Whether `stored` was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
 
-    async def _in_turn(self, work: Callable[[], T]) -> T:
+    async def _in_turn(self, work: Callable[[], T], first: Callable[[], Awaitable[None]] | None = None) -> T:
         if self._waiting >= QUEUE:
             raise errors.Unavailable(
                 "too many people are signing in at this moment",
@@ -70,6 +77,8 @@ class Passwords:
             )
         self._waiting += 1
         try:
+            if first is not None:
+                await first()
             async with self._turns:
                 return await asyncio.to_thread(work)
         finally:

@@ -1,6 +1,7 @@
 """People who have an account: found, changed, suspended. How they come in is `invitations`; how they sign in, `sessions`."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import func, select, update
@@ -123,8 +124,7 @@ class People:
         accounts.refuse({"new": self._passwords.problem(new, names=names)})
         place = limits.normal_address(address)
         buckets = self._limits.buckets(account=user_id, address=place, is_known=True)
-        await self._limits.take(buckets)
-        if not await self._passwords.verify(stored, current):
+        if not await self._passwords.verify(stored, current, first=partial(self._limits.take, buckets)):
             raise errors.WrongCredentials("the current password is wrong", hint="type the one you signed in with")
         await self._limits.give_back(buckets)
         fresh = await self._passwords.hash(new)

@@ -8,6 +8,7 @@ Sessions that were made while the clock was ahead are counted from now, so that 
 import hmac
 import secrets
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -64,8 +65,8 @@ class Sessions:
         login, place = login[:LONGEST].strip().lower(), limits.normal_address(address)
         user, stored, is_known = await self._look_up(login, place)
         buckets = self._limits.buckets(account=user.id if user else login, address=place, is_known=is_known)
-        await self._limits.take(buckets)
-        if not await self._passwords.verify(stored, password) or user is None or stored is None:
+        counted = partial(self._limits.take, buckets)
+        if not await self._passwords.verify(stored, password, first=counted) or user is None or stored is None:
             log.info("sign-in refused", address=place)
             await self._record_refusal(user, typed=login, place=place)
             raise errors.WrongCredentials(
@@ -204,8 +205,7 @@ class Sessions:
             stored = await session.scalar(select(UserRow.password_hash).where(UserRow.id == user_id))
         place = limits.normal_address(address)
         buckets = self._limits.buckets(account=user_id, address=place, is_known=True)
-        await self._limits.take(buckets)
-        if not await self._passwords.verify(stored, password):
+        if not await self._passwords.verify(stored, password, first=partial(self._limits.take, buckets)):
             raise errors.WrongCredentials("the password is wrong", hint="type the one you sign in with")
         await self._limits.give_back(buckets)
         await self.proved(session_id=session_id, factors=1)

@@ -36,6 +36,7 @@ class Takes:
 ANY = tuple(Scope)
 SCOPES: Mapping[str, Takes] = {
     "identity": Takes(reads=ANY, writes=()),
+    "terms": Takes(reads=ANY, writes=()),  # A person accepts them, not a program.
     "catalog": Takes(reads=(Scope.READ, Scope.SERVICES), writes=()),
     "search": Takes(reads=(Scope.READ,), writes=()),
     "services": Takes(reads=(Scope.READ, Scope.SERVICES), writes=(Scope.SERVICES,)),
