@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -76,6 +77,16 @@ def test_a_folder_with_a_lab_in_it_is_left_as_it_is(layout: Layout, tmp_path: Pa
         restore(layout, Source(tmp_path / "source"))
     assert [path.name for path in layout.data.iterdir()] == ["etabli.db"]
     assert layout.database.read_bytes() == b"somebody's"
+
+
+def test_nothing_is_restored_over_the_sockets_of_a_lab_that_runs(layout: Layout, tmp_path: Path) -> None:
+    layout.run.mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(layout.socket("s3")))
+        listening.listen()
+        with pytest.raises(errors.Refused, match="another lab answers at"):
+            restore(layout, Source(tmp_path / "source"))
+    assert not layout.data.exists()
 
 
 def test_another_identity_or_another_signer_leaves_nothing(layout: Layout, tmp_path: Path) -> None:

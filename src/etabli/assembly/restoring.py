@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -112,6 +113,10 @@ def _empty(layout: settings.Layout) -> None:
     """Make room where a restore was cut, and put the marker. Refused where something else is there."""
     if status.supervisor(layout.data) is not None:
         raise errors.Refused("a lab runs on this data folder", hint="a restore goes into an empty one: set ETABLI_DATA")
+    if any(map(_answers, map(layout.socket, ("s3", "vault", "portal")))):
+        raise errors.Refused(
+            f"another lab answers at `{layout.run}`", hint="name another folder for sockets with ETABLI_RUN, or stop it"
+        )
     marker = layout.data / standing.RESTORING
     if layout.data.exists() and not marker.exists() and any(path != layout.run for path in layout.data.iterdir()):
         raise errors.Refused(
@@ -127,6 +132,16 @@ def _empty(layout: settings.Layout) -> None:
             _remove(path)
         else:
             path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens at a socket: what is restored must not be written into a lab that runs."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _remove(folder: Path) -> None:

@@ -7,10 +7,8 @@ backup.
 import asyncio
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from etabli.backup import models, ports, repository, sealing, taking
 from etabli.backup.index import Index
@@ -19,8 +17,6 @@ from etabli.backup.settings import BackupSettings
 from etabli.backup.standing import LOCK, Notebook
 from etabli.kernel import errors, files, holds
 from etabli.kernel.clock import Clock
-
-log = structlog.get_logger()
 
 INDEX, SCRATCH = "index.db", "scratch"
 MIB = 1 << 20
@@ -69,7 +65,6 @@ class Backups:
                     f"the backup was cut: {error.strerror}", hint="the earlier backups are whole; try again"
                 ) from error
             self._notebook.succeeded(manifest)
-            log.info("backup taken", backup=manifest.id, **asdict(manifest.counts))
             return manifest
 
     def list(self) -> Sequence[models.Summary]:
