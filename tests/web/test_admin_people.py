@@ -133,6 +133,21 @@ async def test_administrators_are_made_and_unmade(
     assert answer.status_code == 409
 
 
+async def test_a_way_back_in_is_shown_once_and_kept_out_of_the_log(
+    lab: Lab, bob: models.User, browser: httpx.AsyncClient
+) -> None:
+    page = (await post(browser, f"/admin/people/{bob.slug}/reset-link", factors="true")).text
+    check(page)
+    token = page.partition("/reset?token=")[2].partition("<")[0]
+    assert (await browser.get(f"/reset?token={token}")).status_code == 200
+    assert token not in (await browser.get(f"/admin/people/{bob.slug}")).text
+    (record,) = await lab.rooms.audit.search(audit.Query(what="admin_people.make_reset_link"))
+    assert (record.entry.target, record.entry.detail) == (bob.slug, {"factors": "yes"})
+    assert token not in audit.line(record)
+    shown = (await browser.get(f"/api/v1/admin/people/{bob.slug}")).json()
+    assert shown["signs_in_by"] == ["password"]
+
+
 async def test_a_quota_is_changed_in_the_page_and_holds_at_the_next_launch(
     lab: Lab, bob: models.User, browser: httpx.AsyncClient
 ) -> None:

@@ -12,6 +12,8 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from etabli.identity import models, queries
+from etabli.identity.factor_store import PasskeyRow, TotpRow
+from etabli.identity.outside.store import OutsideIdentityRow
 from etabli.identity.people import require_admin
 from etabli.identity.store import MembershipRow, ProjectRow, SessionRow, UserRow
 from etabli.kernel import errors
@@ -40,7 +42,7 @@ class Profile:
 
     found: Found
     accesses: tuple[models.Access, ...]  # Archived projects too.
-    has_password: bool
+    ways: tuple[str, ...]  # How they sign in: `password`, `passkey`, `code` (beside), `outside`.
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class Directory:
                 models.Access(project=project.read(), role=models.Role(role), since=since)
                 for project, role, since in await session.execute(statement)
             )
-        return Profile(Found(user.read(), projects or 0, sessions or 0, seen), accesses, user.password_hash is not None)
+            ways = await _ways(session, user)
+        return Profile(Found(user.read(), projects or 0, sessions or 0, seen), accesses, ways)
 
     async def make_administrator(self, *, by: models.User, slug: str) -> models.User:
         """Give somebody an administrator's rights. Conflict for who is suspended."""
@@ -199,6 +202,16 @@ class Directory:
         sessions = select(func.count()).select_from(SessionRow).where(mine, still_open).correlate(UserRow)
         seen = select(func.max(SessionRow.last_seen_at)).where(mine).correlate(UserRow)
         return select(UserRow, projects, sessions.scalar_subquery(), seen.scalar_subquery())
+
+
+async def _ways(session: AsyncSession, user: UserRow) -> tuple[str, ...]:
+    passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == user.id, PasskeyRow.copied_at.is_(None)).limit(1)
+    code = select(TotpRow.user_id).where(TotpRow.user_id == user.id, TotpRow.confirmed_at.is_not(None))
+    outside = select(OutsideIdentityRow.id).where(OutsideIdentityRow.user_id == user.id).limit(1)
+    found = [("password", user.password_hash is not None)]
+    for way, statement in (("passkey", passkey), ("code", code), ("outside", outside)):
+        found.append((way, await session.scalar(statement) is not None))
+    return tuple(way for way, is_there in found if is_there)
 
 
 async def _person(session: AsyncSession, slug: str) -> UserRow:

@@ -15,6 +15,7 @@ ROUTES = {
     "POST /admin/people/{who}/suspend": Route(ADMINS, form={"reason": "left"}),
     "POST /admin/people/{who}/restore": PAGE,
     "POST /admin/people/{who}/sign-out": PAGE,
+    "POST /admin/people/{who}/reset-link": PAGE,
     "POST /admin/people/{who}/administrator": Route(ADMINS, form={"given": "yes"}),
     "GET /admin/projects": PAGE,
     "GET /admin/projects/{slug}": PAGE,

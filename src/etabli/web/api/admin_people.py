@@ -224,7 +224,7 @@ def _whole(person: use_cases.Person) -> WholePerson:
     return WholePerson(
         **_someone(profile.found).model_dump(),
         memberships=[Membership(slug=one.project.slug, role=one.role.value) for one in profile.accesses],
-        signs_in_by=["password"] if profile.has_password else [],
+        signs_in_by=list(profile.ways),
         quota=_quota(person.quota),
         services=[service.id for service in person.services],
     )

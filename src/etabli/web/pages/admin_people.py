@@ -81,6 +81,15 @@ async def sign_out_everywhere(request: Request, found: Person, who: str) -> Resp
     return shell.go(f"/admin/people/{who}", done="signed-out")
 
 
+@router.post("/admin/people/{who}/reset-link")
+async def make_reset_link(request: Request, found: Person, who: str, factors: Annotated[str, Form()] = "") -> Response:
+    """Make a link by which somebody who cannot get in chooses a new password, and show it, this once."""
+    rooms: Rooms = request.app.state.rooms
+    made = await rooms.identity.resets.make(by=found.user, slug=who, removes_factors=factors == "true")
+    audited.note(request, factors="yes" if factors == "true" else "no")
+    return await _page(request, found, who, link=f"{rooms.lab.origin}/reset?token={made.token}")
+
+
 @router.post("/admin/people/{who}/administrator")
 async def make_administrator(request: Request, found: Person, who: str, given: Annotated[str, Form()] = "") -> Response:
     """Give or take an administrator's rights."""
@@ -105,6 +114,7 @@ async def _page(
     done: str = "",
     error: errors.EtabliError | None = None,
     reason: str = "",
+    link: str = "",
 ) -> Response:
     rooms: Rooms = request.app.state.rooms
     whole = await rooms.admin.people.get(by=found.user, slug=slug)
@@ -115,6 +125,7 @@ async def _page(
         "error": error,
         "faults": dict(error.fields) if isinstance(error, errors.Invalid) else {},
         "reason": reason,
+        "link": link,
         "device": device,
         "project": whole.personal,
         "quota": whole.quota,
