@@ -49,7 +49,7 @@ async def test_a_project_is_made_chosen_and_described(lab: Lab, ada: models.User
     assert (made.status_code, made.headers["location"]) == (303, "/projects/pain?done=created")
     assert f"{visitors.PROJECT_COOKIE}=pain" in made.headers["set-cookie"]
     page = await browser.get("/projects/pain?done=created")
-    assert "<h3>Why</h3>" in page.text
+    assert "<h2>Why</h2>" in page.text
     assert "<em>Bread</em>" in page.text
     assert 'class="holds said"' in page.text
     assert "s3://pain" in page.text

@@ -22,9 +22,9 @@ class Grounds:
     async def archive(self, *, by: User, project_id: str) -> None:
         """Close a shared project that `by` owns: its services are stopped, nothing is launched there, all can be read."""
         await self._people.archive(by=by, project_id=project_id)
-        await self._reconciler.close_archived()
+        await self._reconciler.archived.close()
 
     async def reopen(self, *, by: User, project_id: str) -> None:
         """Open an archived project that `by` owns. Its services stay stopped, and are kept as long as any that was just stopped."""
         await self._people.reopen(by=by, project_id=project_id)
-        await self._reconciler.count_again(project_id)
+        await self._reconciler.archived.count_again(project_id)

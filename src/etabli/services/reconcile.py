@@ -17,7 +17,7 @@ from etabli.audit.service import Audit
 from etabli.engines import contract
 from etabli.kernel import clock as clocks
 from etabli.kernel import errors, events
-from etabli.services import manifests, metering, models, ports, store
+from etabli.services import archived, manifests, metering, models, ports, store
 from etabli.services.settings import ServicesSettings
 
 log = structlog.get_logger()
@@ -80,6 +80,7 @@ class Reconciler:
         self._published: dict[str, tuple[tuple[contract.Route, ...], bool]] = {}
         self._notices: dict[str, float] = {}  # When a service's people were told, on the clock that cannot jump.
         self._started = rooms.clock.monotonic()
+        self.archived = archived.Archived(rooms, wake=self.wake)
         self._metered = (
             self._started - METER.total_seconds()
         )  # What went on while no portal was there is counted at once.
@@ -120,36 +121,6 @@ class Reconciler:
     def last_use(self, service_id: str) -> models.Use | None:
         """What it used when last looked at."""
         return self._uses.get(service_id)
-
-    async def close_archived(self) -> None:
-        """Stop what runs in archived projects, and end its vault tokens: what was stored before is done now. Repeating it is safe.
-
-        A token that the vault cannot end at this moment is ended at a later turn.
-        """
-        closed = await self._rooms.people.archived()
-        records = [record for record in await self._rooms.store.all() if record.service.project_id in closed]
-        for record in records:
-            service = record.service
-            if service.desired is models.Desired.RUNNING or service.expires_at is not None:
-                stopped = {} if service.desired is models.Desired.DELETED else {"desired": models.Desired.STOPPED.value}
-                await self._rooms.store.change(service.id, expires_at=None, warned_at=None, **stopped)
-                self.wake(service.id)
-        for record in records:
-            if record.vault_accessor is not None:
-                try:
-                    await self._rooms.belongings.revoke(accessor=record.vault_accessor)
-                except errors.Unavailable as error:
-                    log.warning("a vault token lives on", service=record.service.id, reason=error.message)
-                    continue
-                await self._rooms.store.change(record.service.id, vault_accessor=None)
-
-    async def count_again(self, project_id: str) -> None:
-        """Keep the stopped services of a project that was opened again as long as any that was stopped now."""
-        kept_until = self._rooms.clock.now() + timedelta(days=self._rooms.settings.kept_days)
-        for service in await self._rooms.store.of_project(project_id):
-            if service.desired is models.Desired.STOPPED and service.expires_at is None:
-                await self._rooms.store.change(service.id, expires_at=kept_until, warned_at=None)
-                self._publish(service, detail=models.EventKind.EXTENDED.value)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -434,7 +405,7 @@ class Reconciler:
 
     async def _tick(self) -> None:
         """Warn of what ends soon; stop what ended, delete what was stopped and kept long enough; stop what was archived."""
-        await self.close_archived()
+        await self.archived.close()
         for record in await self._rooms.store.all():
             service, now = record.service, self._rooms.clock.now()
             if service.expires_at is None or service.desired is models.Desired.DELETED:
