@@ -40,9 +40,11 @@ from etabli.services.service import Services
 from etabli.services.settings import ServicesSettings
 from etabli.services.store import Store
 from etabli.web.branding import Branding
+from etabli.web.guides import Guides
 from etabli.web.rooms import Rooms
 
 CHARTS = Path(__file__).parent / "charts"
+DOCS = Path(__file__).parents[2] / "docs"
 CATALOGS = CatalogSettings(
     catalogs=[
         CatalogEntry(
@@ -288,6 +290,7 @@ async def rooms(
             clock=clock,
             lab=lab,
             branding=Branding(folder=layout.data, clock=clock),
+            guides=Guides(DOCS),
             leaving=Leaving(
                 identity=identity, services=services, belongings=Remains(), store=Ends(database=database), clock=clock
             ),

@@ -263,7 +263,15 @@ async def test_no_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
         "/prove",
         "/nope",
     ]
-    paths += ["/design", "/admin/branding?accent=%23ffff00", "/account/data", "/design?density=compact"]
+    paths += [
+        "/design",
+        "/admin/branding?accent=%23ffff00",
+        "/account/data",
+        "/help/user",
+        "/help/settings",
+        "/accessibility",
+        "/design?density=compact",
+    ]
     found: list[str] = []
     for viewport in (LAPTOP, PHONE):
         page = await visit(locale=code, theme=theme, viewport=viewport)

@@ -76,7 +76,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     pages += ["/design", "/account/notifications", "/admin/invitations"]
     pages += ["/search", "/search?q=notebok", "/search?q=zzz"]
     pages += ["/account/tokens?done=token", "/device?code=x&done=yes", "/projects/shared/service-accounts"]
-    pages += ["/admin/branding?accent=%23ffff00", "/account/data"]
+    pages += ["/admin/branding?accent=%23ffff00", "/account/data", "/help/user", "/help/settings", "/accessibility"]
     pages += [f"/services/{one.id}" for one in (ready, stopped, starting)]
     pages += [f"/services/{ready.id}/delete", f"/services/{ready.id}?done=renamed", "/services?done=deleted"]
     await lab.rooms.admin.announcements.publish(by=ada, draft=Draft(texts={"fr": "Bonjour"}))
@@ -99,6 +99,7 @@ async def test_every_page_is_well_formed_in_every_language(
     async with lab.browser() as anyone:
         anyone.headers["Accept-Language"] = code
         outside = await anyone.get("/")
+        guide = await anyone.get("/help/user")
         entrance = await anyone.get("/sign-in?next=/open?host=x")
         token = csrf(entrance.text)
         refused = await anyone.post("/sign-in", data={"csrf": token, "login": "x", "password": "y"})
@@ -107,7 +108,7 @@ async def test_every_page_is_well_formed_in_every_language(
         asking = await anyone.get("/ask")
     sent = {"csrf": csrf(pages[1]), "name": "x"}
     same = await browser.post("/launcher/ide/notebook/same", data=sent | {"resources.limits.memory": "8"})
-    for page in [*pages, outside.text, entrance.text, asking.text, refused.text, onward.text]:
+    for page in [*pages, outside.text, guide.text, entrance.text, asking.text, refused.text, onward.text]:
         assert f'<html lang="{code}"' in page
         check(page)
     check(same.text)

@@ -62,6 +62,7 @@ from etabli.storage.own import OwnBucket
 from etabli.storage.service import Storage
 from etabli.web import app, notices
 from etabli.web.branding import Branding
+from etabli.web.guides import Guides
 from etabli.web.rooms import Rooms as WebRooms
 
 log = structlog.get_logger()
@@ -241,6 +242,7 @@ def web_rooms(lab: Lab) -> WebRooms:
         clock=lab.clock,
         lab=lab.configuration.lab,
         branding=Branding(folder=lab.layout.data, clock=lab.clock),
+        guides=Guides(parts.builtin("docs")),
         leaving=Leaving(
             identity=lab.identity,
             services=lab.services,

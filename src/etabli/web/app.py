@@ -64,6 +64,7 @@ from etabli.web.pages import (
     services,
     terms,
 )
+from etabli.web.pages import help as help_pages
 from etabli.web.pages import live as live_pages
 from etabli.web.pages import search as search_pages
 from etabli.web.rendering import Renderer
@@ -72,6 +73,7 @@ from etabli.web.rows import Rows
 
 PAGES = (
     home,
+    help_pages,
     account_data,
     branding,
     design,

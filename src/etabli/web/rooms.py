@@ -16,6 +16,7 @@ from etabli.leaving.service import Leaving
 from etabli.mail.service import Mail
 from etabli.services.service import Services
 from etabli.web.branding import Branding
+from etabli.web.guides import Guides
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Rooms:
     clock: Clock
     lab: LabSettings
     branding: Branding
+    guides: Guides
     leaving: Leaving
     audit: Audit
     admin: Administration

@@ -26,6 +26,9 @@ ROUTES = {
     "POST /language": Route(ANYONE, form={"language": "en"}),
     "POST /look": Route(ANYONE, form={"theme": "auto"}),
     "GET /design": Route(ADMINS),
+    "GET /help": Route(ANYONE),
+    "GET /help/{guide}": Route(ANYONE, path={"guide": "user"}),
+    "GET /accessibility": Route(ANYONE),
     "GET /admin/branding": Route(ADMINS),
     "GET /admin/branding/style.css": Route(ADMINS),
     "GET /admin/branding/logo": Route(everybody(NOT_FOUND, ANONYMOUS=SIGN_IN)),  # There is none.
