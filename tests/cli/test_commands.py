@@ -261,3 +261,30 @@ def test_a_full_project_is_told_from_a_conflict() -> None:
 async def test_outside_providers_are_tried(terminal: Terminal) -> None:
     said = await terminal.type("admin", "providers", "check")
     assert (said.status, said.err) == (0, "")
+
+
+async def test_who_cannot_get_in_is_let_in_again_from_the_machine(terminal: Terminal) -> None:
+    rooms = terminal.lab.rooms
+    ada = await rooms.identity.people.first_admin()
+    assert f"etabli link NAME (the first administrator is {ada.slug})" in (await terminal.type("link")).out
+    for command in (("link", ada.slug), ("admin", "reset-link", ada.slug)):
+        said = await terminal.type(*command)
+        assert said.out.startswith(f"{rooms.lab.origin}/reset?token=")
+        reset = await rooms.identity.resets.look(token=said.out.strip().partition("=")[2])
+        assert (reset.user, reset.removes_factors) == (ada, command[0] == "link")
+    assert (await terminal.type("admin", "reset-link", "nobody-here")).status == NOT_FOUND
+
+
+async def test_terms_from_their_publishing_to_their_end(terminal: Terminal, tmp_path: Path) -> None:
+    rooms = terminal.lab.rooms
+    ada = await rooms.identity.people.first_admin()
+    text = tmp_path / "terms.md"
+    text.write_text("# Be kind\n")
+    assert (await terminal.type("admin", "terms", "publish", "--en", str(text))).out == "1\n"
+    assert (await terminal.type("admin", "terms", "show")).out == "# Be kind\n"
+    await rooms.identity.terms.accept(user=ada, version=1)
+    assert [ada.slug, "1"] in [words[:2] for words in words_of(await terminal.type("admin", "terms", "accepted"))]
+    assert (await terminal.type("admin", "terms", "withdraw")).status == 0
+    assert (await terminal.type("admin", "terms", "show")).status == NOT_FOUND
+    missing = await terminal.type("admin", "terms", "publish", "--fr", str(tmp_path / "none.md"))
+    assert "cannot be read as text" in missing.err
