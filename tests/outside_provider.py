@@ -37,6 +37,17 @@ PERSON: Mapping[str, object] = {
 }
 
 
+GITHUB: Mapping[str, object] = {
+    "/user": {"id": 583231, "login": "ghopper", "name": "Grace Hopper", "email": "anything@public.example"},
+    "/user/emails": [
+        {"email": "old@x.example", "primary": False, "verified": True},
+        {"email": "grace@institut.example", "primary": True, "verified": True},
+    ],
+    "/user/orgs": [{"login": "institut"}],
+    "/user/teams": [{"slug": "prices", "organization": {"login": "institut"}}],
+}
+
+
 @cache
 def _key(_number: int) -> RSAKey:
     """One of a few keys, each made once: they are slow to make."""
@@ -64,6 +75,7 @@ class Provider:
     userinfo: Callable[[Mapping[str, object]], Response] | None = None
     in_token: tuple[str, ...] = tuple(PERSON)  # The claims that the ID token has; userinfo has all.
     forge: Callable[[Mapping[str, object]], str] | None = None  # Makes the ID token in place of the key.
+    github: dict[str, object] = field(default_factory=lambda: dict(GITHUB))
     down: bool = False
     jwks_asked: int = 0
     asked: list[str] = field(default_factory=list)  # Bodies of token requests.
@@ -103,6 +115,8 @@ class Provider:
                 Route("/realm/authorize", self._authorize),
                 Route("/realm/keys", self._keys),
                 Route("/realm/token", self._token, methods=["POST"]),
+                Route("/github/login/oauth/access_token", self._github_token, methods=["POST"]),
+                Route("/github/api/v3/{path:path}", self._github_api),
                 Route("/realm/userinfo", self._userinfo),
             ]
         )
@@ -155,6 +169,19 @@ class Provider:
         claims = {name: value for name, value in {**base, **said, **self.extra}.items() if value is not None}
         token = (self.forge or self.signed)(claims)
         return JSONResponse({"access_token": "access", "token_type": "Bearer", "id_token": token})
+
+    async def _github_token(self, request: Request) -> Response:
+        """As GitHub's: errors come with status 200, and the secret in the form."""
+        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+        if (form.get("client_id"), form.get("client_secret")) != (CLIENT, SECRET):
+            return JSONResponse({"error": "incorrect_client_credentials"})
+        if self._codes.pop(form["code"], None) is None:
+            return JSONResponse({"error": "bad_verification_code"})
+        return JSONResponse({"access_token": "access", "token_type": "bearer", "scope": "read:user"})
+
+    async def _github_api(self, request: Request) -> Response:
+        assert request.headers["authorization"] == "Bearer access"
+        return JSONResponse(self.github["/" + request.path_params["path"]])
 
     async def _userinfo(self, request: Request) -> Response:
         assert request.headers["authorization"] == "Bearer access"

@@ -706,3 +706,77 @@ def test_a_secret_that_others_read_or_that_is_not_there_is_said_at_the_start(
 def test_passwords_are_left_to_administrators_only_where_a_provider_lets_the_others_in() -> None:
     with pytest.raises(errors.Invalid, match="where a provider lets the others in"):
         section(IdentitySettings, {"identity": {"password_for": "administrators"}}, "identity")
+
+
+# Providers with habits of their own.
+
+
+async def test_a_signed_userinfo_is_believed_where_the_provider_signs_it(tmp_path: Path, provider: Provider) -> None:
+    provider.claims = {
+        "sub": "agent-1",
+        "email": "marie.curie@institut.example",
+        "given_name": "Marie",
+        "usual_name": "Curie",
+        "siret": "12002701600563",
+        "acr": "eidas1",
+    }
+    provider.in_token = ("sub", "acr")
+    base = {"iss": provider.issuer, "aud": CLIENT}
+    provider.userinfo = lambda claims: Response(provider.signed({**claims, **base}), media_type="application/jwt")
+    how = {"kind": "proconnect", "trust_email": True, "enter": {"claims": {"siret": ["12002701600563"]}}}
+    async with lab_with(tmp_path, provider, how=how) as lab, lab.browser() as client:
+        location = await left(client)
+        back = await client.get(provider.answer(location))
+        page = await client.get(back.headers["location"])
+        provider.claims["acr"] = "eidas0"
+        weaker = await client.get(provider.answer(await left(client)))
+    assert "acr_values=eidas1" in location
+    assert dict(GIVEN.findall(page.text)) == {"name": "Marie Curie", "slug": "marie-curie"}
+    assert "marie.curie@institut.example" in page.text
+    assert weaker.status_code == 400
+
+
+async def test_github_says_who_somebody_is_by_its_api(tmp_path: Path, provider: Provider) -> None:
+    how = {
+        "kind": "github",
+        "issuer": f"http://127.0.0.1:{provider.port}/github",
+        "scopes": ["read:user", "user:email", "read:org"],
+        "trust_email": True,
+        "enter": {"groups": ["institut/prices"]},
+    }
+    async with lab_with(tmp_path, provider, how=how) as lab, lab.browser() as client:
+        location = await left(client)
+        back = await client.get(provider.answer(location, iss=None))
+        page = await client.get(back.headers["location"])
+        done = await joined(client, back)
+        provider.github["/user/teams"] = []
+        async with lab.browser() as later:
+            out = await later.get(provider.answer(await left(later), iss=None))
+        provider.github["/user"] = {"message": "Bad credentials"}
+        async with lab.browser() as later:
+            broken = await later.get(provider.answer(await left(later), iss=None))
+        ada = await lab.rooms.identity.people.first_admin()
+        (finding,) = await lab.rooms.identity.outside.check(by=ada)
+    assert "nonce" not in location
+    assert dict(GIVEN.findall(page.text)) == {"name": "Grace Hopper", "slug": "ghopper"}
+    assert "grace@institut.example" in page.text
+    assert done.status_code == 303
+    assert (out.status_code, broken.status_code) == (403, 400)
+    assert finding.well, finding.problems
+
+
+@pytest.mark.parametrize(
+    ("claims", "factors"), [({"amr": ["pwd", "otp"]}, 2), ({"acr": "mfa"}, 2), ({"amr": ["pwd"]}, 1), ({}, 1)]
+)
+async def test_a_second_factor_over_there_counts_where_an_administrator_says_so(
+    tmp_path: Path, provider: Provider, claims: dict[str, object], factors: int
+) -> None:
+    provider.claims |= claims
+    provider.in_token = tuple(provider.claims)
+    how = {**ANYONE, "second_factor": ["otp", "mfa"]}
+    async with lab_with(tmp_path, provider, how=how) as lab, lab.browser() as client:
+        await joined(client, await client.get(provider.answer(await left(client))))
+        token = client.cookies[visitors.SESSION_COOKIE]
+        found = await lab.rooms.identity.sessions.find(token=token)
+    assert found is not None
+    assert (found.session.method, found.session.factors) == ("outside:one", factors)
