@@ -26,6 +26,7 @@ from etabli.web import (
 )
 from etabli.web.api import account as account_api
 from etabli.web.api import catalog as catalog_api
+from etabli.web.api import identities as identities_api
 from etabli.web.api import identity as identity_api
 from etabli.web.api import people as people_api
 from etabli.web.api import projects as projects_api
@@ -106,6 +107,7 @@ PAGES = (
 API = (
     identity_api,
     account_api,
+    identities_api,
     people_api,
     projects_api,
     catalog_api,

@@ -14,6 +14,8 @@ ROUTES = {
     "POST /sign-in/with/{provider_id}/new": Route(ANYONE, path=NO_PROVIDER, form={"attempt": "x"}),
     "POST /account/providers/{provider_id}": Route(NOBODYS, path=NO_PROVIDER),
     "POST /account/providers/{provider_id}/link": Route(SIGNED_IN, path=NO_PROVIDER, form={"attempt": "x"}),
+    "GET /api/v1/me/identities": Route(SIGNED_IN),
+    "DELETE /api/v1/me/identities/{identity_id}": Route(NOBODYS, path={"identity_id": "x"}),
     "GET /api/v1/admin/providers": Route(ADMINS, scopes=(Scope.ADMIN,)),
     "POST /account/identities/{identity_id}/end": Route(NOBODYS, path={"identity_id": "x"}),
 }
