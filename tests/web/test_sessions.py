@@ -1,12 +1,14 @@
 """Sessions: where one is signed in, ended at once and everywhere; and a warning before one that nobody uses ends."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import httpx
 import pytest
 
 from etabli.identity import models
-from etabli.web import visitors
+from etabli.web import live, visitors
 from etabli.web.browsers import device
 from tests.web.lab import PASSWORD, Lab, csrf
 
@@ -96,3 +98,37 @@ async def test_asking_the_clock_or_following_the_lab_is_no_use_of_a_session(
     assert session.id
     async with lab.browser() as nobody:
         assert (await nobody.get("/session", headers={"Accept": "application/json"})).status_code == 401
+
+
+async def test_programs_of_the_browser_list_and_end_sessions_too(
+    lab: Lab, ada: models.User, browser: httpx.AsyncClient
+) -> None:
+    phone = await lab.rooms.identity.sessions.open(user_id=ada.id, address="192.0.2.7", user_agent=IPHONE)
+    headers = {"X-CSRF-Token": (await browser.get("/api/v1/me")).json()["csrf"]}
+    listed = {one["device"]: one["is_this"] for one in (await browser.get("/api/v1/sessions")).json()}
+    assert listed == {"Safari, iPhone": False, "": True}
+    assert (await browser.delete(f"/api/v1/sessions/{phone.session.id}", headers=headers)).status_code == 204
+    assert await lab.rooms.identity.sessions.find(token=phone.token) is None
+    assert (await browser.delete("/api/v1/sessions", headers=headers)).status_code == 204
+    assert len((await browser.get("/api/v1/sessions")).json()) == 1
+
+
+async def test_what_a_program_follows_ends_soon_after_its_token() -> None:
+    good = True
+    ended = []
+
+    async def lines() -> AsyncGenerator[str, None]:
+        try:
+            yield "one"
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def is_good() -> bool:
+        return good
+
+    following = live.while_good(lines(), is_good, every=0.01)
+    assert await anext(following) == "one"
+    good = False
+    assert await anext(following, None) is None
+    assert ended == [True]

@@ -33,6 +33,7 @@ from etabli.web.api import projects as projects_api
 from etabli.web.api import search as search_api
 from etabli.web.api import service_accounts as service_accounts_api
 from etabli.web.api import services as services_api
+from etabli.web.api import sessions as sessions_api
 from etabli.web.api import shared
 from etabli.web.api import terms as terms_api
 from etabli.web.api import tokens as tokens_api
@@ -114,6 +115,7 @@ API = (
     services_api,
     search_api,
     tokens_api,
+    sessions_api,
     terms_api,
     service_accounts_api,
     *administration.API,

@@ -24,6 +24,8 @@ LIFETIME_SECONDS = 300.0
 STILL_HERE = ": still here\n\n"  # A comment: proxies and browsers see that the stream lives.
 LOG_LINES = 1000  # Of what was written before; all of it is behind the link to the text.
 
+CHECK_SECONDS = 5.0  # How long a program may go on after its token was revoked.
+
 State = TypeVar("State")
 
 
@@ -95,3 +97,28 @@ async def _read(lines: AsyncIterator[contract.LogLine], *, waiting: deque[str], 
             arrived.set()
     finally:
         arrived.set()
+
+
+async def while_good(
+    messages: AsyncGenerator[str, None], is_good: Callable[[], Awaitable[bool]], *, every: float = CHECK_SECONDS
+) -> AsyncGenerator[str, None]:
+    """Those messages until `is_good` says no, which is asked every so many seconds: for streams that a program's token follows."""
+    loop = asyncio.get_running_loop()
+    coming, asked = asyncio.ensure_future(anext(messages, None)), loop.time()
+    try:
+        while True:
+            await asyncio.wait({coming}, timeout=max(0.0, asked + every - loop.time()))
+            if loop.time() - asked >= every:
+                if not await is_good():
+                    return
+                asked = loop.time()
+            if not coming.done():
+                continue
+            if (message := coming.result()) is None:
+                return
+            yield message
+            coming = asyncio.ensure_future(anext(messages, None))
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await messages.aclose()

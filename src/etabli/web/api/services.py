@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
+from functools import partial
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
@@ -128,8 +129,12 @@ async def follow_events(request: Request, found: Person, project: str | None = N
 def _guarded(
     request: Request, found: Visitor, project: str, messages: AsyncGenerator[str, None]
 ) -> AsyncGenerator[str, None]:
-    """What a browser's session follows ends with it; a program's token, or the operator, is asked again at its next request."""
+    """What a browser's session, or a program's token, follows ends with it; the operator's goes on."""
     hub: Hub = request.app.state.hub
+    rooms: Rooms = request.app.state.rooms
+    if found.bearer is not None:
+        is_open = partial(rooms.identity.access_tokens.is_open, token_id=found.bearer.token.id)
+        return live.while_good(messages, is_open)
     if found.session is None:
         return messages
     return hub.guarded(messages, session_id=found.session.id, project=project)
