@@ -29,7 +29,7 @@ def idle(setting: Setting) -> list[Row | LeftOut]:
     project = _parts(places, project=True)
     lab.delete(service.id)
     owned.until(
-        lambda: not any(HELM in line for line in _commands(places).values()), HELM_SECONDS, "the end of Helm's worker"
+        lambda: not any(HELM in line for line in commands(places).values()), HELM_SECONDS, "the end of Helm's worker"
     )
     time.sleep(SETTLE_SECONDS)
     parts = _parts(places, project=False)
@@ -49,7 +49,7 @@ def idle(setting: Setting) -> list[Row | LeftOut]:
 def _parts(places: tuple[bytes, ...], *, project: bool) -> dict[str, float]:
     """MB by part: of the lab's components, or of projects' holders, agents and networks. Pods are neither."""
     found: dict[str, float] = {}
-    for pid, line in _commands(places).items():
+    for pid, line in commands(places).items():
         name, of_project = _part(line)
         if name and of_project == project:
             found[name] = found.get(name, 0.0) + _pss(pid) / MB
@@ -71,7 +71,7 @@ def _part(command: bytes) -> tuple[str, bool]:
     return module.decode(errors="replace").rpartition("/")[2], False
 
 
-def _commands(places: tuple[bytes, ...]) -> Mapping[int, bytes]:
+def commands(places: tuple[bytes, ...]) -> Mapping[int, bytes]:
     """Command lines of the lab's processes: those that name its folders, in words or environment, and all below them; and holders,
     which have no word and no variable, by their records.
     """

@@ -28,6 +28,18 @@ from etabli.web.rooms import Rooms
 MEDIAN_LIMIT, TAIL_LIMIT = 20.0, 80.0  # Milliseconds: p50, p99.
 PEOPLE, EACH = 1000, 10
 SESSIONS = 50  # People who ask; the others only fill the tables.
+EVERY_MEDIAN, EVERY_TAIL = 25.0, 100.0  # Milliseconds: of every page, the slowest counts.
+WALKED = (
+    "/",
+    "/services",
+    "/catalog",
+    "/projects",
+    "/search?q=notebook",
+    "/account",
+    "/account/sessions",
+    "/account/tokens",
+)
+ADMINISTERED = ("/admin/people", "/admin/people?q=person-7", "/admin/projects", "/admin/services", "/admin/audit")
 PATHS = {"page": "/services", "API": "/api/v1/services"}
 
 
@@ -72,7 +84,37 @@ def _pages(setting: Setting) -> list[Row | LeftOut]:
                 notes=(f"p99 {tail:.1f} ms; queries a request, over 1, 10 and 10,000 services: {sorted(queries)}",),
             )
         )
-    return rows
+    return [*rows, _every(asyncio.run(_walk(setting.work / "pages-walk", count=count // 5)))]
+
+
+def _every(walked: dict[str, tuple[float, ...]]) -> Row:
+    """One row of all pages: the slowest page's median, and the slowest tail."""
+    series = {path: Series("ms", milliseconds) for path, milliseconds in walked.items()}
+    slowest = max(series, key=lambda path: series[path].median)
+    tails = {path: _tail(milliseconds) for path, milliseconds in walked.items()}
+    last = max(tails, key=lambda path: tails[path])
+    return Row(
+        f"the slowest of {len(walked)} pages, {PEOPLE} people × {EACH}",
+        series[slowest],
+        f"p50 ≤ {EVERY_MEDIAN:.0f}, p99 ≤ {EVERY_TAIL:.0f} ms",
+        series[slowest].median <= EVERY_MEDIAN and tails[last] <= EVERY_TAIL,
+        notes=(f"{slowest}; slowest p99 {tails[last]:.1f} ms, {last}",),
+    )
+
+
+async def _walk(folder: Path, *, count: int) -> dict[str, tuple[float, ...]]:
+    """Every main page, asked by different people; the administrators' by one of them."""
+    async with _filled(folder, people=PEOPLE, each=EACH) as (rooms, lab, tokens):
+        transport = httpx.ASGITransport(app=app.create(rooms))
+        admin = (await lab.identity.people.first_admin()).id
+        administrator = (await lab.identity.sessions.open(user_id=admin, address="127.0.0.1")).token
+        asked = [(path, tokens) for path in WALKED] + [(path, [administrator]) for path in ADMINISTERED]
+        async with httpx.AsyncClient(transport=transport, base_url=lab.configuration.lab.origin) as client:
+            with _counted(lab) as counter:
+                return {
+                    path: (await _ask(client, path, of, count=count, counter=counter)).milliseconds
+                    for path, of in asked
+                }
 
 
 async def _measure(folder: Path, *, people: int, each: int, count: int) -> dict[str, Measured]:

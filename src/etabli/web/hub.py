@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from etabli.environments.service import TOPIC as BUILDS
 from etabli.identity.standing import TOPIC as PEOPLE
 from etabli.identity.standing import Standing, Standings
 from etabli.kernel import ids
@@ -161,6 +162,8 @@ class Hub:
         if event.topic == PEOPLE:
             self._check_soon()
             return
+        if event.topic == BUILDS:
+            return  # Pages follow the services that wait for it, and hear of those.
         self._number += 1
         self._kept.append(Numbered(self._number, event))
         audience = [stream for stream in self._streams if stream.may_see(event)]
