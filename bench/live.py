@@ -25,7 +25,7 @@ from bench.setting import Setting
 PEOPLE, CHANGES, CORES, SEEN_MS = 200, 20, 1.0, 500.0
 TOPIC = "service"  # What these pages show.
 TEAM = 5  # People in a project, who all look at it.
-TAG = re.compile(r'name="etabli-live" content="(\S+) (\S+)')
+TAG = re.compile(r'name="etabli-live" content="(\w+) ([\w-]+)')
 CHANGED = re.compile(r"change (\d+)")
 SETTLE_SECONDS = 6.0  # After the last change: what is not seen by then is lost.
 

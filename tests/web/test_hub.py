@@ -118,7 +118,7 @@ async def test_who_comes_back_hears_what_was_missed_and_no_more(lab: Lab, ada: m
 @pytest.mark.parametrize("after", ["", "another portal-3", "nonsense", "-", "x" * 64])
 async def test_who_was_away_for_too_long_looks_at_everything(lab: Lab, ada: models.User, after: str) -> None:
     stream = await reader(lab, await session_of(lab, ada), after=after)
-    assert '{"everything":true}' in await stream.next()
+    assert '"everything":true' in await stream.next()
     await stream.close()
 
 
@@ -128,7 +128,7 @@ async def test_a_reader_who_missed_more_than_is_kept_looks_at_everything(lab: La
     for number in range(hubs.KEPT + 1):
         lab.rooms.events.publish(Event("service", str(number), "another"))
     stream = await reader(lab, session, after=before)
-    assert '{"everything":true}' in await stream.next()
+    assert '"everything":true' in await stream.next()
     await stream.close()
 
 
@@ -136,7 +136,7 @@ async def test_a_slow_reader_costs_a_bounded_memory_and_looks_at_everything(lab:
     stream = await reader(lab, await session_of(lab, ada))
     for number in range(10 * hubs.MOST_PENDING):
         lab.rooms.events.publish(Event("announcement", str(number)))
-    assert '{"everything":true}' in await stream.next()
+    assert '"everything":true' in await stream.next()
     lab.rooms.events.publish(Event("announcement", "after"))
     assert await stream.hints() == {("announcement", "after")}
     await stream.close()

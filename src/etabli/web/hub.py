@@ -36,6 +36,7 @@ STILL_HERE_SECONDS = 15.0
 SPREAD_MS = 8  # What one page's look costs the portal, about: those who hear the same hint look one after the other.
 LONGEST_SPREAD_MS = 5_000
 SHORTEST_SPREAD_MS = 40
+EVERYTHING_MS = 500  # At least: after a restart, all browsers come back at once.
 
 RETRY_SECONDS = 1.0
 
@@ -137,7 +138,8 @@ class Hub:
 
     async def _message(self, taken: "Batch", stream: "Stream", language: str, csrf: str) -> str:
         if taken.is_everything:
-            return live.message('{"everything":true}')
+            within = min(LONGEST_SPREAD_MS, max(EVERYTHING_MS, len(self._streams) * SPREAD_MS))
+            return live.message(json.dumps({"everything": True, "within": within}, separators=(",", ":")))
         hints: list[dict[str, object]] = []
         for (topic, subject, project), version in taken.hints.items():
             hint: dict[str, object] = {"topic": topic, "subject": subject, "project": project, "version": version}

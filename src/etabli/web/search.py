@@ -70,6 +70,8 @@ ADMIN_PAGES = (
     ("/admin/announcements", N_("Announcements"), "annonces messages"),
     ("/admin/terms", N_("Terms of use"), "conditions"),
     ("/admin/branding", N_("Branding"), "logo colours couleurs identité"),
+    ("/admin/invitations", N_("Invitations"), "demandes requests inviter"),
+    ("/admin/backups", N_("Backups"), "sauvegardes restore restaurer"),
     ("/admin/audit", N_("Audit log"), "journal history"),
     ("/admin/settings", N_("Settings"), "réglages paramètres configuration"),
 )

@@ -251,7 +251,7 @@
       if (byId("lost")?.hidden === false) { show("lost", false); announce(byId("lost").dataset.mended); }
       if (isStale) soon(200);
     }
-    if (message.everything) soon(500);
+    if (message.everything) soon(message.within ?? 500);
     else if (message.hints && !still && !isOver) heed(message.hints, message.within);
     document.documentElement.dataset.live = message.state ?? document.documentElement.dataset.live ?? "open";
   };
