@@ -43,6 +43,8 @@ def test_every_accent_is_one_that_can_be_read_in_both_themes(colour: str) -> Non
         assert colours.contrast(found.light, ground) >= colours.READABLE
     for ground in (colours.DARK_GROUND, colours.DARK_INK):
         assert colours.contrast(found.dark, ground) >= colours.READABLE
+    assert colours.contrast(found.light, colours.soften(found.light, is_light=True)) >= colours.READABLE
+    assert colours.contrast(found.dark, colours.soften(found.dark, is_light=False)) >= colours.READABLE
     assert found.is_corrected == (found.light != colour)
 
 

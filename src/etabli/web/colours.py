@@ -26,7 +26,7 @@ class Accent:
         names = {
             "--accent": (self.light, self.dark),
             "--accent-strong": (_mixed(self.light, "#000000", 0.18), _mixed(self.dark, "#ffffff", 0.3)),
-            "--accent-soft": (_mixed(self.light, LIGHT_INK, 0.9), _mixed(self.dark, DARK_GROUND, 0.82)),
+            "--accent-soft": (soften(self.light, is_light=True), soften(self.dark, is_light=False)),
             "--brand-end": (self.light, self.dark),
         }
         lines = [f"  {name}: light-dark({light}, {dark});" for name, (light, dark) in names.items()]
@@ -37,6 +37,11 @@ def contrast(one: str, other: str) -> float:
     """The contrast of two colours `#rrggbb`, from 1 to 21."""
     high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def soften(colour: str, *, is_light: bool) -> str:
+    """The ground that letters in the accent stand on, as in the icons of rows."""
+    return _mixed(colour, LIGHT_INK, 0.9) if is_light else _mixed(colour, DARK_GROUND, 0.82)
 
 
 def accent(colour: str) -> Accent:
@@ -53,7 +58,8 @@ def _readable(colour: str, *, grounds: tuple[str, ...], darker: bool) -> str:
         share = step / STEPS
         moved = lightness * (1 - share) if darker else lightness + (1 - lightness) * share
         found = colour.lower() if step == 0 else _text(colorsys.hls_to_rgb(hue, moved, saturation))
-        if all(contrast(found, ground) >= READABLE for ground in grounds):
+        soft = soften(found, is_light=darker)
+        if all(contrast(found, ground) >= READABLE for ground in (*grounds, soft)):
             return found
     return "#000000" if darker else "#ffffff"
 

@@ -73,6 +73,7 @@ def _guide(text: str, *, path: str, language: str) -> Guide:
                 sections.append((f"#{anchor}", inner.content.replace("`", "")))
     html = parser.renderer.render(tokens, parser.options, {})
     html = html.replace("<table>", '<div class="table" tabindex="0"><table>').replace("</table>", "</table></div>")
+    html = html.replace("<th></th>", "<td></td>")  # A corner that heads nothing.
     html = html.replace("<pre>", '<pre tabindex="0">')
     linked = LINK.sub(lambda found: f'href="{_address(found[1], path=path)}"', html)
     return Guide(
