@@ -286,12 +286,14 @@ async def test_the_next_key_of_a_provider_is_fetched_once_the_old_set_has_some_a
     tmp_path: Path, provider: Provider
 ) -> None:
     settings, clock = provider_settings(tmp_path, "one", provider), ManualClock()
-    directory = Directory(settings=settings, calls=Calls(name="One", authorities=None), clock=clock)
+    calls = Calls(name="One", authorities=None)
+    directory = Directory(settings=settings, calls=calls, clock=clock)
     first = await directory.keys()
     provider.rotate()
     assert await directory.keys(missing=True) == first
     await clock.advance(REFETCH)
     (second,) = await directory.keys(missing=True)
+    await calls.close()
     assert second.kid == provider.key.kid != first[0].kid
 
 
