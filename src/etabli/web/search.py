@@ -53,7 +53,6 @@ PAGES = (
     ("/account/security", N_("Security"), "password mot de passe passkey clé second factor double authentification"),
     ("/account/sessions", N_("Sessions"), "devices appareils signed connecté"),
     ("/account/tokens", N_("Tokens"), "jetons api command line ligne de commande"),
-    ("/account/storage", N_("Storage"), "s3 bucket stockage vault coffre snippets"),
     ("/account/notifications", N_("Notifications"), "mail e-mail messages"),
     ("/account/data", N_("Your data"), "export delete supprimer données personal rgpd gdpr"),
     ("/account/usage", N_("What you used"), "usage consommation hours heures"),
