@@ -46,9 +46,9 @@ class QuotaLimits(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    services: int | None = Field(default=None, ge=0, le=10_000)
-    cores: float | None = Field(default=None, ge=0, le=100_000, allow_inf_nan=False)
-    memory_gib: float | None = Field(default=None, ge=0, le=1_048_576, allow_inf_nan=False)
+    services: int | None = Field(default=None, ge=0, le=10_000, strict=True)
+    cores: float | None = Field(default=None, ge=0, le=100_000, allow_inf_nan=False, strict=True)
+    memory_gib: float | None = Field(default=None, ge=0, le=1_048_576, allow_inf_nan=False, strict=True)
 
 
 class QuotaAnswer(BaseModel):
