@@ -8,6 +8,7 @@ import pytest
 from etabli.audit import models as audit
 from etabli.identity import models
 from etabli.services.models import State
+from etabli.web import audited, rendering
 from tests.web.lab import PASSWORD, Lab, csrf, operator
 from tests.web.test_pages import check
 
@@ -168,3 +169,16 @@ def strip(response: httpx.Response) -> str:
 
 def lab_week() -> timedelta:
     return timedelta(days=7)
+
+
+async def test_every_act_has_words_in_the_log(lab: Lab) -> None:
+    words = (rendering.FOLDER / "admin/_audit_words.html").read_text()
+    acts = {
+        f"{route.endpoint.__module__.rpartition('.')[2]}.{route.endpoint.__name__}"
+        for included in lab.web.routes
+        if hasattr(included, "include_context")
+        for route in included.include_context.included_router.routes
+        if route.methods - {"GET", "HEAD"}
+    }
+    assert len(acts) > 50
+    assert sorted(act for act in acts - audited.SILENT if f'"{act}":' not in words) == []

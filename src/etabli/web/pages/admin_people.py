@@ -11,7 +11,7 @@ from etabli.web import audited, problems, shell
 from etabli.web.browsers import device
 from etabli.web.pages.admin_quota import Typed, typed_of
 from etabli.web.rooms import Rooms
-from etabli.web.visitors import Person, Visitor
+from etabli.web.visitors import Person, Proven, Visitor
 
 router = shell.router(shell.AdminRoute)
 TEXT = 1000
@@ -91,7 +91,7 @@ async def make_reset_link(request: Request, found: Person, who: str, factors: An
 
 
 @router.post("/admin/people/{who}/administrator")
-async def make_administrator(request: Request, found: Person, who: str, given: Annotated[str, Form()] = "") -> Response:
+async def make_administrator(request: Request, found: Proven, who: str, given: Annotated[str, Form()] = "") -> Response:
     """Give or take an administrator's rights."""
     rooms: Rooms = request.app.state.rooms
     people = rooms.admin.people
