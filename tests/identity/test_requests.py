@@ -9,6 +9,7 @@ from etabli.identity import accounts, models
 from etabli.identity.requests import MOST_WAITING, Asking
 from etabli.identity.service import Identity
 from etabli.identity.settings import IdentitySettings
+from etabli.identity.store import UserRow
 from etabli.kernel import errors
 from tests.identity.lab import CHEAP, PASSWORD, Lab
 
@@ -41,6 +42,7 @@ async def test_a_request_waits_until_an_administrator_lets_in_that_address_and_n
     form = accounts.Form(name="Zoé", password=PASSWORD, email="eve@example.org")
     user = await identity.invitations.join(token=invited.token, form=form)
     assert user.email == "zoe@example.org"
+    assert not await email_is_proved(lab, user)  # An administrator saw the link too.
     assert await identity.requests.list(by=admin) == ()
     with pytest.raises(errors.NotFound):
         await identity.invitations.join(token=invited.token, form=form)
@@ -78,6 +80,9 @@ async def test_an_open_domain_gets_a_link_for_that_address_and_its_neighbours_wa
     invited = await ask(identity)
     assert invited is not None
     assert invited.invitation.email == "zoe@example.org"
+    form = accounts.Form(name="Zoé", password=PASSWORD)
+    user = await identity.invitations.join(token=invited.token, form=form)
+    assert await email_is_proved(lab, user)
     for near in ("zoe@sub.example.org", "zoe@example.org.eve.net", "zoe@notexample.org"):
         assert await ask(identity, Asking(name="Zoé", email=near)) is None
     assert len(await identity.requests.list(by=admin)) == 3
@@ -139,3 +144,9 @@ async def test_an_invitation_that_names_an_address_is_good_once(lab: Lab, admin:
         by=admin, lifetime=timedelta(days=1), uses=50, email="Bob@Example.org"
     )
     assert (invited.invitation.uses_left, invited.invitation.email) == (1, "bob@example.org")
+
+
+async def email_is_proved(lab: Lab, user: models.User) -> bool:
+    """Whether the lab knows that the person holds the mailbox."""
+    async with lab.database.session() as session:
+        return (await session.get_one(UserRow, user.id)).email_verified_at is not None
