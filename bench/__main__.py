@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import door, durability, idle, launches, live, pages, peers, report, starts
+from bench import door, durability, entering, idle, launches, live, pages, peers, report, starts, weight
 from bench.lab import TREE, Failed
 from bench.owned import TooSlow
 from bench.report import LeftOut, Row
@@ -26,6 +26,8 @@ BENCHMARKS: Mapping[str, Callable[[Setting], list[Row | LeftOut]]] = {
     "crowd": launches.crowd,
     "door": door.door,
     "pages": pages.pages,
+    "weight": weight.weight,
+    "entering": entering.entering,
     "live": live.live,
     "durability": durability.durability,
 }

@@ -59,6 +59,7 @@ class Lab:
     environments: Path
     browser: Browser
     csrf: str
+    password: str  # The administrator's.
 
     @property
     def tree(self) -> Path:
@@ -159,8 +160,9 @@ def running(work: Path, cache: Path) -> Iterator[Lab]:
         said = command(data, run, "up", "--detach")
         command(data, run, "environments", "build", "jupyter-python", seconds=BUILD_SECONDS)
         browser = Browser(domain="etabli.localhost", port=port)
-        csrf = _become_administrator(browser, said)
-        lab = Lab(data=data, run=run, environments=environments, browser=browser, csrf=csrf)
+        password = os.urandom(16).hex()
+        csrf = _become_administrator(browser, said, password=password)
+        lab = Lab(data=data, run=run, environments=environments, browser=browser, csrf=csrf, password=password)
         try:
             yield lab
         finally:
@@ -215,7 +217,7 @@ location = {json.dumps(str(CHARTS))}
 """
 
 
-def _become_administrator(browser: Browser, announcement: str) -> str:
+def _become_administrator(browser: Browser, announcement: str, *, password: str) -> str:
     """By the first link, as the newcomer does; the token that unsafe requests carry."""
     link = next(word for word in announcement.split() if "/welcome?token=" in word)
     path = urlsplit(link)
@@ -232,7 +234,7 @@ def _become_administrator(browser: Browser, announcement: str) -> str:
             "token": parse_qs(path.query)["token"][0],
             "name": "Ada Bench",
             "slug": "bench",
-            "password": os.urandom(16).hex(),
+            "password": password,
         },
     )
     if answer.is_error:
