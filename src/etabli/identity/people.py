@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from etabli.identity import accounts, departures, errors, limits, models, queries
+from etabli.identity.endings import NOBODY
 from etabli.identity.factor_store import PasskeyRow
 from etabli.identity.passwords import Passwords
 from etabli.identity.store import UserRow
@@ -133,6 +134,23 @@ class People:
             await queries.end_sessions(session, user_id, now=self._clock.now(), keep=session_id)
         log.info("password changed", user=user_id)
 
+    async def choose_password(self, *, user_id: str, new: str, session_id: str | None) -> None:
+        """Give a first password to who came in another way, and end their other sessions; whoever calls has just had a proof of them.
+
+        Invalid where `new` will not do; Conflict where they have one: that is `change_password`.
+        """
+        async with self._database.session() as session:
+            user = (await _row(session, user_id)).read()
+        names = tuple(word for word in (user.name, user.slug, user.email) if word)
+        accounts.refuse({"new": self._passwords.problem(new, names=names)})
+        fresh = await self._passwords.hash(new)
+        none = (UserRow.id == user_id, UserRow.password_hash.is_(None))
+        async with self._database.session() as session:
+            if not await queries.count(session, update(UserRow).where(*none).values(password_hash=fresh)):
+                raise kernel_errors.Conflict("this account has a password", hint="change it with the current one")
+            await queries.end_sessions(session, user_id, now=self._clock.now(), keep=session_id)
+        log.info("password chosen", user=user_id)
+
     async def suspend(self, *, by: models.User, user_id: str) -> models.User:
         """Keep a person out: their sessions end at once, all that is theirs stays. Conflict for the last administrator."""
         require_admin(by)
@@ -151,10 +169,12 @@ class People:
             return row.read()
 
     async def restore(self, *, by: models.User, user_id: str) -> models.User:
-        """Let a suspended person in again. Their old sessions stay ended."""
+        """Let a suspended person in again. Their old sessions stay ended. Conflict where they ended their account themselves."""
         require_admin(by)
         async with self._database.session() as session:
             row = await _row(session, user_id)
+            if row.name == NOBODY:
+                raise kernel_errors.Conflict("this account has ended", hint="invite the person again")
             row.disabled_at = None
             await departures.note_person(session, user_id=user_id, is_out=False, now=self._clock.now())
             log.info("person restored", user=user_id, by=by.id)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from etabli.identity import errors as identity_errors
 from etabli.kernel import errors
-from etabli.web import problems, shell
+from etabli.web import problems, shell, visitors
 from etabli.web.browsers import device
 from etabli.web.pages import outside
 from etabli.web.rooms import Rooms
@@ -27,8 +27,11 @@ async def security_page(request: Request, found: Person, done: str = "") -> Resp
 async def change_password(
     request: Request, found: Person, current: Annotated[str, Form()] = "", new: Annotated[str, Form()] = ""
 ) -> Response:
-    """Change the password, and sign out everywhere else."""
+    """Change the password, or choose a first one after a fresh proof, and sign out everywhere else."""
     rooms: Rooms = request.app.state.rooms
+    ways = await rooms.identity.people.ways(user_id=found.user.id)
+    if not ways.password:
+        return await _choose_password(request, await visitors.proven(request, found), new[:TEXT])
     try:
         await rooms.identity.people.change_password(
             user_id=found.user.id,
@@ -39,6 +42,15 @@ async def change_password(
         )
     except identity_errors.WrongCredentials as error:
         return await page(request, found, faults={"current": error.message}, error=error)
+    except errors.Invalid as error:
+        return await page(request, found, error=error)
+    return shell.go("/account/security", done="password")
+
+
+async def _choose_password(request: Request, found: Visitor, new: str) -> Response:
+    rooms: Rooms = request.app.state.rooms
+    try:
+        await rooms.identity.people.choose_password(user_id=found.user.id, new=new, session_id=found.session_id)
     except errors.Invalid as error:
         return await page(request, found, error=error)
     return shell.go("/account/security", done="password")
