@@ -1,28 +1,20 @@
-"""An administrator's day in Chromium: somebody is suspended and let in again, all are told, the audit log has it. Axe looks too."""
+"""An administrator's day in Chromium: somebody is suspended and let in again, all are told, the audit log has it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from etabli.admin.announcements import Draft, Level
-from etabli.audit import models as audit
-from etabli.engines import contract
 from etabli.identity import models, people
-from etabli.services import metering
 from etabli.services.models import State
 from tests.web.lab import PASSWORD, Lab, served
-from tests.web.test_browser import CHROMIUM, LAPTOP, PHONE, faults, press_until
+from tests.web.test_browser import CHROMIUM, LAPTOP, PHONE, press_until
 
 pytestmark = pytest.mark.browser
 
-NARROW = {"width": 360, "height": 780}
 Enter = Callable[..., Awaitable[Page]]
-PAGES = ("people", "projects", "services", "catalogs", "components", "usage", "announcements", "audit", "settings")
 
 
 @pytest.fixture
@@ -136,44 +128,3 @@ async def test_somebody_is_found_and_signed_out_by_keyboard_alone(lab: Lab, ada:
     await page.keyboard.press("Enter")
     await page.wait_for_url("**done=signed-out")
     assert await lab.rooms.identity.sessions.list(user_id=bob.id) == ()
-
-
-@pytest.mark.parametrize(("code", "theme"), [("fr", "light"), ("en", "dark")])
-async def test_no_administrators_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
-    lab: Lab, ada: models.User, enter: Enter, code: str, theme: str
-) -> None:
-    service = await filled(lab, ada)
-    paths = [f"/admin/{name}" for name in PAGES]
-    paths += ["/admin/people/bob-" + "x" * 36, f"/admin/projects/{ada.slug}", f"/admin/services/{service}"]
-    paths += ["/admin/usage?by=person&days=7", "/account/usage", "/admin/settings?changed=1", "/admin/audit?since=x"]
-    found: list[str] = []
-    for viewport in (LAPTOP, NARROW):
-        page = await enter(ada, code, theme=theme, viewport=viewport)
-        for path in paths:
-            found += await faults(page, lab.rooms.lab.origin + path)
-    assert found == [], "\n".join(found)
-
-
-async def filled(lab: Lab, ada: models.User) -> str:
-    """A lab in which every page has something to show, some of it long; a service's id."""
-    bob = await lab.person("Bob " + "x" * 60, by=ada)
-    await lab.rooms.identity.projects.create(by=ada, name="Prix " + "y" * 80, slug="prix")
-    await lab.rooms.identity.people.suspend(by=ada, user_id=(await lab.person("Eve", by=ada)).id)
-    service = await lab.launched(bob, "A name that is rather long, to see what becomes of the row that it is in")
-    service = await lab.until(bob, service.id, State.READY)
-    usage = contract.Usage(cpu_seconds=9000.0, memory_bytes=3 << 30)
-    pod = contract.PodStatus("main-0", contract.Phase.READY, usage=usage)
-    meter = metering.Meter(database=lab.rooms.admin.usage._database, clock=lab.rooms.clock)
-    await meter.add([(replace(service, owner_id=ada.id), contract.Status(contract.Phase.READY, pods=(pod,)))])
-    await meter.add([(service, contract.Status(contract.Phase.READY, pods=(replace(pod, name="b"),)))])
-    await lab.rooms.admin.usage.measure()
-    for level in Level:
-        text = {"fr": "Le laboratoire s’arrête **mardi** à 18 h.", "en": "The lab stops on **Tuesday**."}
-        await lab.rooms.admin.announcements.publish(by=ada, draft=Draft(level=level, texts=text))
-    later = lab.rooms.clock.now() + timedelta(days=3)
-    await lab.rooms.admin.announcements.publish(by=ada, draft=Draft(texts={"en": "z" * 300}, starts_at=later))
-    detail = {"why": "w" * 190}
-    await lab.rooms.audit.record(
-        audit.Entry(actor=audit.NOBODY, action="session.sign_in", outcome=audit.Outcome.REFUSED, detail=detail)
-    )
-    return service.id

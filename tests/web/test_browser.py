@@ -1,7 +1,6 @@
 """Chromium over the pages, as people meet them: by keyboard, without scripts, in each language, theme and width."""
 
 import difflib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tools import looks
 
 from etabli.engines import contract
-from etabli.identity import models, people
+from etabli.identity import models
 from etabli.services.models import State
 from tests.web.lab import PASSWORD, Lab, served
 
@@ -239,50 +238,6 @@ async def test_a_page_of_a_service_can_do_nothing_here(lab: Lab, ada: models.Use
     assert [one.id for one in services] == [service.id]
 
 
-@pytest.mark.parametrize("code", ["en", "fr"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_no_page_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
-    lab: Lab, ada: models.User, visit: Visit, code: str, theme: str
-) -> None:
-    profile = people.Profile(name=ada.name, email=ada.email, language=code)
-    await lab.rooms.identity.people.change_profile(user_id=ada.id, profile=profile)
-    ready = await lab.launched(ada, "A name that is rather long, to see what becomes of the row that it is in")
-    await lab.until(ada, ready.id, State.READY)
-    lab.engine.automatic = False
-    starting = await lab.launched(ada, "Starting")
-    await lab.until(ada, starting.id, State.STARTING)
-    link = "/launcher/ide/notebook?extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1&autoLaunch=true"
-    paths = ["/", "/services", f"/services/{ready.id}", f"/services/{starting.id}", f"/services/{ready.id}/delete"]
-    paths += [
-        "/catalog",
-        "/catalog?search=zzz",
-        link,
-        "/account",
-        "/account/security",
-        "/account/sessions",
-        "/prove",
-        "/nope",
-    ]
-    paths += [
-        "/design",
-        "/admin/branding?accent=%23ffff00",
-        "/account/data",
-        "/help/user",
-        "/help/settings",
-        "/accessibility",
-        "/design?density=compact",
-    ]
-    found: list[str] = []
-    for viewport in (LAPTOP, PHONE):
-        page = await visit(locale=code, theme=theme, viewport=viewport)
-        for path in paths:
-            found += await faults(page, lab.rooms.lab.origin + path)
-        await page.context.clear_cookies()
-        for path in ("/", "/sign-in"):
-            found += await faults(page, lab.rooms.lab.origin + path)
-    assert found == [], "\n".join(found)
-
-
 @pytest.mark.parametrize("density", looks.DENSITIES)
 async def test_the_parts_of_pages_look_as_they_were_agreed_to(lab: Lab, visit: Visit, density: str) -> None:
     page = await visit(viewport={"width": looks.WIDTH, "height": looks.HEIGHT})
@@ -290,22 +245,6 @@ async def test_the_parts_of_pages_look_as_they_were_agreed_to(lab: Lab, visit: V
     kept = (looks.FOLDER / f"{density}.txt").read_text()
     changed = list(difflib.unified_diff(kept.splitlines(), measured.splitlines(), "kept", "now", n=0))
     assert changed == [], "\n".join([*changed[:40], "if it is meant: `python -m tools.looks`, look at /design, commit"])
-
-
-async def faults(page: Page, address: str) -> list[str]:
-    """What axe says of a page, and whether it is wider than the screen."""
-    await page.goto(address)
-    await page.wait_for_timeout(100)  # The live stream's first message.
-    # The policy forbids scripts of the page's own; the debugger's are no part of the page.
-    await page.evaluate(AXE.read_text())
-    report = await page.evaluate("axe.run({resultTypes: ['violations']})")
-    wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    said = [
-        f"{address}: {violation['id']}: {json.dumps(violation['nodes'][0]['html'])[:200]}"
-        f" {violation['nodes'][0]['failureSummary'][:300]}"
-        for violation in report["violations"]
-    ]
-    return said + ([f"{address}: {wide}px wider than the screen"] if wide > 0 else [])
 
 
 async def press_until(page: Page, selector: str) -> None:

@@ -1,18 +1,16 @@
-"""A project as three people live it in Chromium, in two languages, on a laptop and a phone; and its pages as axe sees them."""
+"""A project as three people live it in Chromium, in two languages, on a laptop and a phone."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from etabli.identity import models, people
-from etabli.identity.models import Role
 from tests.web.lab import PASSWORD, Lab, served
-from tests.web.test_browser import CHROMIUM, LAPTOP, PHONE, faults, press_until
+from tests.web.test_browser import CHROMIUM, LAPTOP, PHONE, press_until
 
 pytestmark = pytest.mark.browser
 
@@ -140,33 +138,3 @@ async def test_the_switcher_is_used_by_keyboard_and_without_scripts(lab: Lab, ad
     await bare.locator("header .popup:not(.menu) > .pick").first.click()
     await bare.click("button[name=project][value=prices]")
     await expect(bare.locator("header .popup:not(.menu) .pick").first).to_contain_text("Prices")
-
-
-@pytest.mark.parametrize("code", ["en", "fr"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_no_page_of_projects_has_a_fault_that_axe_sees_or_is_wider_than_its_screen(
-    lab: Lab, ada: models.User, enter: Enter, code: str, theme: str
-) -> None:
-    projects, bob = lab.rooms.identity.projects, await lab.person("Bob " + "x" * 60, by=ada)
-    for data_class in ("open", "personal", "sensitive"):
-        project = await projects.create(
-            by=ada,
-            name=f"{data_class} " + "y" * 80,
-            slug=data_class,
-            data_class=data_class,
-            description="# Why\n\n- [x](https://x.example)",
-        )
-        await projects.set_member(by=ada, project_id=project.id, slug=bob.slug, role=Role.MEMBER)
-        await lab.rooms.identity.invitations.invite(by=ada, lifetime=timedelta(days=1), project_id=project.id)
-    await lab.rooms.services.grounds.archive(by=ada, project_id=project.id)
-    found: list[str] = []
-    for viewport in (LAPTOP, {"width": 360, "height": 780}):
-        page = await enter(ada, code, theme=theme, viewport=viewport)
-        for path in ("/projects", "/projects/new", "/projects/open", "/projects/open/settings", "/projects/sensitive"):
-            found += await faults(page, lab.rooms.lab.origin + path)
-        await page.goto(f"{lab.rooms.lab.origin}/projects/personal")
-        await page.locator(".row.member summary").click()
-        await page.locator("header .popup:not(.menu) > .pick").first.click()
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        found += [f"{wide}px wider with its menus open"] if wide > 0 else []
-    assert found == [], "\n".join(found)
