@@ -39,6 +39,7 @@ from etabli.services.service import Rooms as ServiceRooms
 from etabli.services.service import Services
 from etabli.services.settings import ServicesSettings
 from etabli.services.store import Store
+from etabli.storage.settings import StorageSettings
 from etabli.web.branding import Branding
 from etabli.web.guides import Guides
 from etabli.web.rooms import Rooms
@@ -306,6 +307,7 @@ async def rooms(
                 buckets=Buckets(),
                 supervised=Supervised(),
             ),
+            s3_region=StorageSettings().region,
             shelf=Shelf(),
             backups=Notebook(settings=BackupSettings(), folder=layout.data / "backup", clock=clock),
         )

@@ -1,5 +1,7 @@
 """One's own account: what it looks like, a photo, Git names."""
 
+import ast
+import html
 import io
 
 import httpx
@@ -7,6 +9,8 @@ import pytest
 from PIL import Image
 
 from etabli.identity import models, profiles
+from etabli.web import visitors
+from etabli.web.pages import account_storage
 from tests.web.lab import PASSWORD, Lab, csrf
 
 
@@ -138,3 +142,23 @@ async def test_the_api_changes_what_the_pages_change(lab: Lab, ada: models.User,
     assert (await browser.delete("/api/v1/me/picture", headers=headers)).status_code == 204
     assert (await browser.get(address)).status_code == 404
     assert (await browser.patch("/api/v1/me", json={"theme": "pink"}, headers=headers)).status_code == 422
+
+
+async def test_storage_says_where_the_chosen_project_is(lab: Lab, ada: models.User, browser: httpx.AsyncClient) -> None:
+    page = (await browser.get("/account/storage")).text
+    assert "s3://ada-lovelace" in page
+    assert "kv/ada-lovelace/" in page
+    assert lab.rooms.lab.s3_origin in page
+    assert lab.rooms.s3_region in page
+    assert 'href="/account/storage" aria-current="page"' in page
+    await lab.rooms.identity.projects.create(by=ada, name="Prices", slug="prices")
+    browser.headers["Cookie"] += f"; {visitors.PROJECT_COOKIE}=prices"
+    chosen = (await browser.get("/account/storage")).text
+    assert "s3://prices" in chosen
+    assert "kv/prices/" in chosen
+
+
+async def test_what_storage_tells_people_to_type_is_python(browser: httpx.AsyncClient) -> None:
+    for code in (account_storage.TABLES, account_storage.FILES, account_storage.VAULT, account_storage.HANDED):
+        ast.parse(code)
+        assert code.splitlines()[-1] in html.unescape((await browser.get("/account/storage")).text)

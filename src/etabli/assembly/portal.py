@@ -252,6 +252,7 @@ def web_rooms(lab: Lab) -> WebRooms:
         ),
         audit=lab.audit,
         admin=lab.admin,
+        s3_region=lab.storage.region,
         shelf=lab.own_bucket,
         backups=_notebook(lab),
     )

@@ -78,6 +78,11 @@ class Storage:
             return kept
 
     @property
+    def region(self) -> str:
+        """What clients sign for."""
+        return self._settings.region
+
+    @property
     def longest_keys(self) -> timedelta:
         """How long keys live at most, from when they are given."""
         return timedelta(seconds=self._settings.session_seconds) + ID_TOKEN_LIFETIME

@@ -36,5 +36,6 @@ class Rooms:
     leaving: Leaving
     audit: Audit
     admin: Administration
+    s3_region: str  # What tools sign for.
     shelf: Shelf  # The lab's own bucket.
     backups: Notebook

@@ -17,6 +17,7 @@ ROUTES = {
     "DELETE /api/v1/me/picture": Route(SIGNED_IN),
     "POST /account/password": Route(SIGNED_IN, form={"current": "x", "new": "y"}),
     "GET /account/security": Route(SIGNED_IN),
+    "GET /account/storage": Route(SIGNED_IN),
     "GET /account/sessions": Route(SIGNED_IN),
     "POST /account/sessions/{session_id}/end": Route(OWN),
     "POST /account/sessions/end": Route(SIGNED_IN),
