@@ -282,7 +282,7 @@ def _every_tool_worked(seen: dict[str, object], lab: DomainLab) -> None:
         "duckdb": ROWS,
         "hvac": "kept",
         "urllib": 200,
-        "curl": "303",
+        "curl": "200",
         "git": True,
     }
 
