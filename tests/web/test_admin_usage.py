@@ -175,7 +175,9 @@ async def test_a_lab_that_did_nothing_has_pages_too(browser: httpx.AsyncClient) 
         check((await browser.get(path)).text)
 
 
-@pytest.mark.parametrize(("values", "top"), [([], 1), ([0.0], 1), ([0.3, 0.0], 0.5), ([1.0], 1), ([1234.0], 2000)])
+@pytest.mark.parametrize(
+    ("values", "top"), [([], 1), ([0.0], 1), ([0.3, 0.0], 0.5), ([0.002], 0.1), ([1.0], 1), ([1234.0], 2000)]
+)
 def test_bars_reach_from_zero_to_a_round_number(values: list[float], top: float) -> None:
     first = datetime(2026, 1, 1, tzinfo=UTC).date()
     drawn = plots.of_days([(first + timedelta(days=place), value) for place, value in enumerate(values)])

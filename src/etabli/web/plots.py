@@ -7,6 +7,7 @@ from datetime import date
 WIDTH, HEIGHT = 720, 200  # Of the drawing, in its own units: it takes the width that there is.
 LEFT, BOTTOM, TOP = 44, 20, 8
 FEW_LABELS = 6
+LEAST_TOP = 0.1  # Two digits tell its half from nothing.
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _round_up(value: float) -> float:
     """1, 2 or 5 times a power of ten, at least `value`; 1 for nothing."""
     if value <= 0:
         return 1.0
-    scale = 10.0**-6
+    scale = LEAST_TOP
     while True:
         for factor in (1, 2, 5):
             if factor * scale >= value:
