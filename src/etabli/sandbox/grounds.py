@@ -60,6 +60,7 @@ class Grounds:
         self._state, self._run, self._settings, self._spawner = state, run, settings, spawner
         self._loopback_port = loopback_port
         self._locks: dict[str, asyncio.Lock] = {}
+        self._starting: dict[Path, asyncio.Lock] = {}  # Of agents, by ground: two of them would want the same sockets.
 
     def plan(self, ground_id: str, *, enclave: bool) -> Plan:
         """What the ground of this id is to be. Refused where the machine has no ids left."""
@@ -222,6 +223,10 @@ class Grounds:
         await self._spawner.ask(network.SetRules(held, nft, rules), bool)
 
     async def _ensure_agent(self, folder: Path, held: ProcessRef) -> None:
+        async with self._starting.setdefault(folder, asyncio.Lock()):
+            await self._start_agent(folder, held)
+
+    async def _start_agent(self, folder: Path, held: ProcessRef) -> None:
         known = processes.load(folder / AGENT_FILE)
         if known is not None and processes.is_alive(known):
             return

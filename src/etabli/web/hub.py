@@ -121,16 +121,18 @@ class Hub:
         """Those messages, for as long as that session stands and may see that project: for streams that are not hints."""
         guard = await self._begin(session_id, among=self._guards)
         left = asyncio.ensure_future(guard.left(project)) if guard is not None else None
+        coming: asyncio.Future[str | None] | None = None
         try:
             while guard is not None and left is not None:
                 coming = asyncio.ensure_future(anext(messages, None))
                 await asyncio.wait({coming, left}, return_when=asyncio.FIRST_COMPLETED)
                 if left.done() or (message := coming.result()) is None:
-                    coming.cancel()
-                    await asyncio.gather(coming, return_exceptions=True)
                     return
                 yield message
         finally:
+            if coming is not None:  # Whoever reads may go at any moment: a generator that runs cannot be closed.
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
             if guard is not None and left is not None:
                 left.cancel()
                 self._guards.discard(guard)
