@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import subprocess
@@ -235,6 +236,7 @@ async def test_a_lab_that_is_not_there_is_said(
     assert err == (
         "error: the lab does not answer on this machine\nhint: start it with `etabli up`, or see `etabli status`\n"
     )
+    gc.collect()  # What was left complains here, not in whichever test comes next.
 
 
 async def test_a_reader_that_goes_away_is_no_error(terminal: Terminal) -> None:
