@@ -2,6 +2,7 @@
 
 import html.parser
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,8 +12,8 @@ from etabli.identity import keys, models, people
 from etabli.services.models import State
 from etabli.web import rendering
 from etabli.web.rendering import Renderer
-from tests.web import factors
-from tests.web.lab import PASSWORD, Lab, csrf
+from tests.web import factors, parts
+from tests.web.lab import PASSWORD, Lab, csrf, opened
 
 # Rendered by tests of their own, each in every language: they need an outside provider.
 ELSEWHERE = {"outside_leave.html", "outside_new.html"}
@@ -73,7 +74,7 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     link = "/launcher/ide/notebook?autoLaunch=true&extraEnvVars[0].name=%C2%ABFOO%C2%BB&persistence.enabled=true&a.b=1"
     pages = ["/", "/services", "/catalog", "/catalog?search=zzz", "/account", "/account?done=profile", link, "/nope"]
     pages += ["/account/security", "/account/sessions", "/prove"]
-    pages += ["/design", "/account/notifications", "/admin/invitations"]
+    pages += ["/design", "/account/notifications", "/account/storage", "/admin/invitations"]
     pages += ["/search", "/search?q=notebok", "/search?q=zzz"]
     pages += ["/account/tokens?done=token", "/device?code=x&done=yes", "/projects/shared/service-accounts"]
     pages += ["/admin/branding?accent=%23ffff00", "/account/data", "/help/user", "/help/settings", "/accessibility"]
@@ -89,9 +90,21 @@ async def visit(lab: Lab, ada: models.User, client: httpx.AsyncClient) -> list[s
     return [(await client.get(path)).text for path in pages]
 
 
+async def rendered_where_sessions_are_short(folder: Path, code: str) -> frozenset[str]:
+    """What home is made of in a lab that warns before a session ends by itself."""
+    async with opened(folder, people=parts.CHEAP.model_copy(update={"session_idle_minutes": 5})) as lab:
+        ada = await lab.admin()
+        profile = people.Profile(name=ada.name, email=ada.email, language=code)
+        await lab.rooms.identity.people.change_profile(user_id=ada.id, profile=profile)
+        async with lab.browser(await lab.token(ada)) as client:
+            check((await client.get("/")).text)
+        renderer: Renderer = lab.web.state.renderer
+        return renderer.rendered(code)
+
+
 @pytest.mark.parametrize("code", ["en", "fr"])
 async def test_every_page_is_well_formed_in_every_language(
-    lab: Lab, ada: models.User, browser: httpx.AsyncClient, code: str
+    lab: Lab, ada: models.User, browser: httpx.AsyncClient, code: str, tmp_path: Path
 ) -> None:
     profile = people.Profile(name=ada.name, email=ada.email, language=code)
     await lab.rooms.identity.people.change_profile(user_id=ada.id, profile=profile)
@@ -127,10 +140,8 @@ async def test_every_page_is_well_formed_in_every_language(
         assert f'<html lang="{code}"' in answer.text
         check(answer.text)
     renderer: Renderer = lab.web.state.renderer
-    left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")} - renderer.rendered(
-        code
-    )
-    left -= ELSEWHERE
+    left = {str(path.relative_to(rendering.FOLDER)) for path in rendering.FOLDER.rglob("*.html")}
+    left -= renderer.rendered(code) | await rendered_where_sessions_are_short(tmp_path / "short", code) | ELSEWHERE
     assert left == set(), "templates that no test renders"
 
 
