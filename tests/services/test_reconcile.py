@@ -47,6 +47,8 @@ async def test_a_portal_restart_finds_the_service_running_and_does_not_touch_it(
     async with first.running():
         service = await first.until((await first.launch()).id, State.READY)
     second = lab.portal()
+    await second.reconciler.begin()
+    assert (await second.get(service.id)).state is State.READY
     async with second.running():
         await second.settle()
         assert (await second.get(service.id)).state is State.READY
@@ -58,6 +60,8 @@ async def test_a_service_that_the_engine_lost_is_started_again(lab: rooms.Lab) -
     async with first.running():
         service = await first.until((await first.launch()).id, State.READY)
     lab.world.ghosts.clear()  # As after a reboot of a machine whose engine kept nothing.
+    await lab.portal().reconciler.begin()
+    assert (await first.get(service.id)).state is State.WAITING  # Nobody is told that it is ready.
     second = lab.portal()
     async with second.running():
         for _ in range(100):

@@ -233,8 +233,7 @@ def test_stopping_leaves_no_process_and_starting_brings_services_back(scene: Sce
     assert _mentioning(scene.lab.folder) == []
     scene.lab.up()
     scene.lab.until_state(scene.notebook, "ready", seconds=120)
-    # Stored as ready since before the stop: the door knows better until the reconciler has looked.
-    scene.lab.until(lambda: scene.alice.ask("GET", f"{scene.origin}/api/kernels").status_code == 200 or None, 60)
+    assert scene.alice.ask("GET", f"{scene.origin}/api/kernels").status_code == 200
     scene.lab.until(scene.reads, 60)
 
 

@@ -222,6 +222,7 @@ async def serve(layout: settings.Layout, configuration: Configuration) -> None:
             in_use = activity.listening(layout.socket(activity.NAME), lab.identity.sessions.used)
             await stack.enter_async_context(in_use)
             await lab.engine.start()
+            await lab.reconciler.begin()
             await stack.enter_async_context(
                 _background(lab, partial(notices.look, rooms, web.state.renderer), rooms.leaving.tend)
             )

@@ -7,6 +7,7 @@ MIN_NOTICE after that by a clock that cannot jump.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -84,6 +85,17 @@ class Reconciler:
         self._metered = (
             self._started - METER.total_seconds()
         )  # What went on while no portal was there is counted at once.
+
+    async def begin(self) -> None:
+        """Before anybody asks: what did not outlive the lab's stop is not said to be ready, as it was stored."""
+        for record in await self._rooms.store.all():
+            service = record.service
+            if service.state is not models.State.READY or service.handle is None:
+                continue
+            with suppress(errors.EtabliError):  # Its own turn says what is wrong.
+                status = await self._rooms.engine.status(service.handle)
+                if status.phase is not contract.Phase.READY:
+                    await self._move(service, models.STATE_OF_PHASE[status.phase])
 
     async def run(self) -> None:
         """Work until cancelled."""
